@@ -1,0 +1,178 @@
+"""Edits and their matches: the frozen values that everything else passes around."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from types import MappingProxyType
+from typing import Any
+
+from lte_chains.errors import InvalidEditError
+
+MAX_EDIT_CHARS = 32_768
+"""Longest descriptor an edit may have, in characters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """One change of knowledge: after `prompt`, the answer is now `target_new`.
+
+    Field names follow KnowEdit and EasyEdit (arXiv 2401.01286). Either give
+    `prompt` and `target_new`, or give a free-text `statement` through
+    `from_statement`.
+
+    Raises:
+        InvalidEditError: A field is empty, blank, too long, or holds a NUL
+            byte, or the validity is empty or has no time zone.
+
+    Example:
+        >>> edit = Edit(prompt="The CEO of Acme is", target_new="Jane Doe", subject="Acme")
+        >>> edit.descriptor
+        'The CEO of Acme is Jane Doe'
+    """
+
+    prompt: str = ""
+    """The text that the new answer completes; a question or an unfinished sentence."""
+    target_new: str = ""
+    """The new answer."""
+    subject: str | None = None
+    """The entity that the edit is about."""
+    relation: str | None = None
+    """The property of the subject that changes; with `subject` it names the slot."""
+    statement: str | None = None
+    """A free-text fact, in place of `prompt` and `target_new`."""
+    valid_from: datetime | None = None
+    """First moment at which the edit holds; None means always."""
+    valid_until: datetime | None = None
+    """First moment at which it no longer holds; None means without end."""
+    source: str | None = None
+    """Where the change comes from: a URL, a ticket, a person."""
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """JSON values of the caller's own, kept verbatim."""
+    id: str | None = None
+    """The edit's id in its namespace; the memory gives one if it is None."""
+    namespace: str | None = None
+    """The namespace that holds it; set by the memory."""
+    version: int | None = None
+    """1 for the first text stored under this id, then 2, …; set by the memory."""
+    revision: int | None = None
+    """The memory's revision that wrote this version; set by the memory."""
+
+    def __post_init__(self) -> None:
+        """Check every field; see the class for what is refused."""
+        if self.statement is None:
+            _require_text("prompt", self.prompt)
+            _require_text("target_new", self.target_new)
+        else:
+            _require_text("statement", self.statement)
+            if self.prompt or self.target_new:
+                raise InvalidEditError(
+                    "an edit has either a statement or a prompt with its target_new, not both: "
+                    f"statement={_shorten(self.statement)!r}, prompt={_shorten(self.prompt)!r}"
+                )
+        for name in ("subject", "relation", "source", "id"):
+            value = getattr(self, name)
+            if value is not None:
+                _require_text(name, value)
+        if len(self.descriptor) > MAX_EDIT_CHARS:
+            raise InvalidEditError(
+                f"an edit of {len(self.descriptor):,} characters is too long (at most "
+                f"{MAX_EDIT_CHARS:,}): an edit is one fact; split the text into several edits"
+            )
+        object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
+        object.__setattr__(self, "valid_from", _as_moment("valid_from", self.valid_from))
+        object.__setattr__(self, "valid_until", _as_moment("valid_until", self.valid_until))
+        if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
+            raise InvalidEditError(
+                f"valid_from {self.valid_from.isoformat()} is not before valid_until "
+                f"{self.valid_until.isoformat()}: the edit would never hold"
+            )
+
+    @classmethod
+    def from_statement(cls, statement: str, **fields: Any) -> Edit:
+        """Make an edit from a free-text fact; it has a slot only if `fields` give one.
+
+        Example:
+            >>> Edit.from_statement("Acme moved to Lisbon in 2026.").descriptor
+            'Acme moved to Lisbon in 2026.'
+        """
+        return cls(statement=statement, **fields)
+
+    @property
+    def descriptor(self) -> str:
+        """The text a model reads: the statement, or prompt and target in one line."""
+        if self.statement is not None:
+            return self.statement
+        return f"{self.prompt} {self.target_new}"
+
+    @property
+    def slot(self) -> str | None:
+        """The thing this edit sets, as a normalised key; None for free text without one.
+
+        (subject, relation) if both are given, else the normalised prompt.
+        """
+        if self.subject is not None and self.relation is not None:
+            return f"{normalise(self.subject)}\x1f{normalise(self.relation)}"
+        return normalise(self.prompt) if self.statement is None else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditMatch:
+    """An edit that was found for a query.
+
+    Example:
+        >>> match = EditMatch(edit=Edit(prompt="2 + 2 is", target_new="5"), score=0.9)
+        >>> match.in_scope, match.hop
+        (True, 0)
+    """
+
+    edit: Edit
+    score: float
+    """How well the edit fits the query; the scale is the scope gate's (cosine by default)."""
+    in_scope: bool = True
+    """Whether the gate holds that the query's answer depends on the edit."""
+    hop: int = 0
+    """0 if the query named the edit's subject, n if n earlier edits led to it."""
+
+
+def normalise(text: str) -> str:
+    """Fold case, Unicode form, white space and closing punctuation of a slot's text.
+
+    Example:
+        >>> normalise("  The CEO of  ACME is: ")
+        'the ceo of acme is'
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return re.sub(r"\s+", " ", folded).strip().rstrip("?:.!…").rstrip()
+
+
+def _require_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise InvalidEditError(f"{name} must be a string, not {type(value).__name__}: {value!r}")
+    if not value.strip():
+        raise InvalidEditError(f"{name} is empty: {value!r}. An edit needs text there")
+    if "\x00" in value:
+        raise InvalidEditError(f"{name} holds a NUL byte: {_shorten(value)!r}. Remove it")
+
+
+def _as_moment(name: str, value: object) -> datetime | None:
+    """Return `value` in UTC; a date is its first moment in UTC."""
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise InvalidEditError(
+                f"{name}={value.isoformat()} has no time zone: "
+                "write datetime(…, tzinfo=timezone.utc), or give a date"
+            )
+        return value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise InvalidEditError(f"{name} must be a date or a datetime, not {value!r}")
+
+
+def _shorten(text: str, width: int = 80) -> str:
+    return text if len(text) <= width else f"{text[:width]}…"
