@@ -1,0 +1,1 @@
+"""Adapters that translate types between lte-chains and other frameworks."""

@@ -1,0 +1,1 @@
+"""LTE knowledge editing for LangChain and LlamaIndex."""

@@ -1,0 +1,1 @@
+"""Training: parallel data, alignment and the embedded model's pretraining."""
