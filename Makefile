@@ -1,0 +1,59 @@
+# Every target sets itself up: the virtual environment is made on first use and
+# remade when pyproject.toml or constraints.txt change. Any Python from 3.11 on:
+#   make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+READY := $(VENV)/.ready
+READY_DOCS := $(VENV)/.ready-docs
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-fast lint format docs bench build clean
+
+help: ## Show this help
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lte-chains needs Python 3.11 or later; say which: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade -c constraints.txt pip
+	$(PIP) install --quiet -c constraints.txt -e '.[hf,offline,train]' --group dev
+	@touch $@
+
+$(READY_DOCS): $(READY)
+	$(PIP) install --quiet -c constraints.txt --group docs
+	@touch $@
+
+demo: $(READY) ## Watch an edit change an answer, offline
+	@$(BIN)/lte-chains demo
+
+test: $(READY) ## Run every test that needs no GPU and no server
+	$(BIN)/python -m pytest -m 'not bench and not gpu and not postgres'
+
+test-fast: $(READY) ## Run the tests that take no more than seconds
+	$(BIN)/python -m pytest -m 'not slow and not bench and not gpu and not postgres'
+
+lint: $(READY) ## Check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+format: $(READY) ## Apply the formatter and the safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(READY_DOCS) ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+bench: $(READY) ## Run the benchmarks
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+build: $(READY) ## Build the wheel and the sdist into dist/
+	$(BIN)/python -m build
+
+clean: ## Remove everything that make made
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,273 @@
+"""Commands over an edit memory: add, look up, undo, and move edits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lte_chains.cli.options import (
+    DEFAULT_STORE,
+    JsonOption,
+    NamespaceOption,
+    StoreOption,
+    TopKOption,
+    as_datetime,
+    open_memory,
+    parse_moment,
+    parse_revision_or_moment,
+)
+from lte_chains.cli.render import edit_json, match_json, moment_text, print_json, print_table
+from lte_chains.edit import Edit
+
+MomentOption = Annotated[Any, typer.Option(parser=parse_moment, metavar="DATE")]
+
+
+def add(
+    text: Annotated[
+        str, typer.Argument(help="The prompt that TARGET completes, or a whole statement.")
+    ],
+    target: Annotated[
+        str | None, typer.Argument(help="The new answer; leave it out for a statement.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="The entity that changes.")] = None,
+    relation: Annotated[str | None, typer.Option(help="Its property that changes.")] = None,
+    valid_from: MomentOption = None,
+    valid_until: MomentOption = None,
+    source: Annotated[str | None, typer.Option(help="Where the change comes from.")] = None,
+    id_: Annotated[
+        str | None, typer.Option("--id", help="An id of your own; the memory makes one if not.")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    namespace: NamespaceOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Add one edit; a later edit of the same slot supersedes the earlier one.
+
+    Example: lte-chains add "The CEO of Acme is" "Jane Doe" --subject Acme --relation CEO
+
+    Example: lte-chains add "Acme moved its headquarters to Lisbon in 2026."
+    """
+    fields: dict[str, Any] = {
+        "subject": subject,
+        "relation": relation,
+        "valid_from": valid_from,
+        "valid_until": valid_until,
+        "source": source,
+        "id": id_,
+    }
+    if target is None:
+        edit = Edit.from_statement(text, **fields)
+    else:
+        edit = Edit(prompt=text, target_new=target, **fields)
+    with open_memory(store, namespace, create=True) as memory:
+        ids = memory.add_edits([edit])
+        revision = memory.revision
+    if as_json:
+        print_json({"ids": ids, "revision": revision})
+    else:
+        typer.echo(f"added {ids[0]} (revision {revision})")
+
+
+def edits(
+    at: Annotated[
+        Any,
+        typer.Option(parser=parse_moment, metavar="DATE", help="Only edits that hold then."),
+    ] = None,
+    as_of: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_revision_or_moment,
+            metavar="REVISION|DATE",
+            help="As the memory stood then.",
+        ),
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    namespace: NamespaceOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """List the live edits.
+
+    Example: lte-chains edits --as-of 3 --json
+    """
+    with open_memory(store, namespace) as memory:
+        found = memory.edits(as_of=as_of, at=None if at is None else as_datetime(at))
+        revision = memory.revision
+    if as_json:
+        print_json({"edits": [edit_json(edit) for edit in found], "revision": revision})
+        return
+    print_table(
+        f"{len(found)} live edits in {namespace!r}, revision {revision}",
+        ("id", "edit", "subject", "relation", "holds", "source"),
+        (
+            (edit.id, edit.descriptor, edit.subject, edit.relation, _validity(edit), edit.source)
+            for edit in found
+        ),
+    )
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="A question, or any text.")],
+    k: TopKOption = 10,
+    store: StoreOption = DEFAULT_STORE,
+    namespace: NamespaceOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Show the edits nearest to a query, and which of them are in scope.
+
+    Example: lte-chains search "Who runs Acme?" --k 3
+    """
+    with open_memory(store, namespace) as memory:
+        matches = memory.as_retriever(k=k).candidates(query)[:k]
+    if as_json:
+        print_json({"query": query, "matches": [match_json(match) for match in matches]})
+        return
+    print_table(
+        f"candidates for {query!r}",
+        ("score", "in scope", "edit", "id"),
+        (
+            (
+                f"{match.score:.3f}",
+                "yes" if match.in_scope else "no",
+                match.edit.descriptor,
+                match.edit.id,
+            )
+            for match in matches
+        ),
+    )
+
+
+def retract(
+    ids: Annotated[list[str], typer.Argument(help="The edits' ids.", metavar="ID...")],
+    store: StoreOption = DEFAULT_STORE,
+    namespace: NamespaceOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Take edits back: the model's own answers return, the history stays.
+
+    Example: lte-chains retract 0f8c3d52
+    """
+    with open_memory(store, namespace) as memory:
+        memory.retract(ids)
+        revision = memory.revision
+    if as_json:
+        print_json({"ids": ids, "revision": revision})
+    else:
+        typer.echo(f"retracted {', '.join(ids)} (revision {revision})")
+
+
+def history(
+    id_: Annotated[
+        str | None, typer.Argument(help="One edit's id; every edit if left out.", metavar="[ID]")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    namespace: NamespaceOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Show every change that was made, the oldest first.
+
+    Example: lte-chains history --json
+    """
+    with open_memory(store, namespace) as memory:
+        entries = memory.history(id_)
+    if as_json:
+        objects = [
+            {
+                "revision": entry.revision,
+                "action": entry.action,
+                "at": moment_text(entry.at),
+                "edit": edit_json(entry.edit),
+            }
+            for entry in entries
+        ]
+        print_json({"history": objects})
+        return
+    print_table(
+        f"history of {namespace!r}",
+        ("revision", "at", "action", "id", "edit"),
+        (
+            (
+                entry.revision,
+                f"{entry.at:%Y-%m-%d %H:%M:%S}",
+                entry.action,
+                entry.edit.id,
+                entry.edit.descriptor,
+            )
+            for entry in entries
+        ),
+    )
+
+
+def rollback(
+    revision: Annotated[int, typer.Argument(help="The revision to go back to.", min=0)],
+    store: StoreOption = DEFAULT_STORE,
+    namespace: NamespaceOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Make the live edits what they were at a revision; itself a new revision.
+
+    Example: lte-chains rollback 3
+    """
+    with open_memory(store, namespace) as memory:
+        memory.rollback(revision)
+        now = memory.revision
+        live = len(memory.edits())
+    if as_json:
+        print_json({"revision": now, "restored": revision, "edits": live})
+    else:
+        typer.echo(f"back to revision {revision}: {live} live edits (revision {now})")
+
+
+def export_edits(
+    path: Annotated[Path, typer.Argument(help="The JSONL file to write.", dir_okay=False)],
+    store: StoreOption = DEFAULT_STORE,
+    namespace: NamespaceOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Write the live edits to a JSONL file, one a line.
+
+    Example: lte-chains export edits.jsonl
+    """
+    with open_memory(store, namespace) as memory:
+        memory.export_jsonl(path)
+        count, revision = len(memory.edits()), memory.revision
+    if as_json:
+        print_json({"path": str(path), "edits": count, "revision": revision})
+    else:
+        typer.echo(f"wrote {count} edits to {path}")
+
+
+def import_edits(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="JSONL as `export` writes it, or KnowEdit's or EasyEdit's JSON.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
+    store: StoreOption = DEFAULT_STORE,
+    namespace: NamespaceOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Add every edit of a file, all or none.
+
+    Example: lte-chains import edits.jsonl --store edits.db
+    """
+    with open_memory(store, namespace, create=True) as memory:
+        ids = memory.import_jsonl(path)
+        revision = memory.revision
+    if as_json:
+        print_json({"ids": ids, "revision": revision})
+    else:
+        typer.echo(f"imported {len(ids)} edits (revision {revision})")
+
+
+def _validity(edit: Edit) -> str | None:
+    """Say when an edit holds; None if it always does."""
+    if edit.valid_from is None and edit.valid_until is None:
+        return None
+    start = f"from {edit.valid_from:%Y-%m-%d}" if edit.valid_from else ""
+    end = f"until {edit.valid_until:%Y-%m-%d}" if edit.valid_until else ""
+    return f"{start} {end}".strip()

@@ -1,0 +1,78 @@
+"""`lte-chains evaluate`: how well edits are found, and how well they are applied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lte_chains.cli.options import JsonOption, LimitOption, ModelOption, SeedOption, TopKOption
+from lte_chains.cli.render import print_json, print_table
+
+group = typer.Typer(no_args_is_help=True, help="Measure retrieval, or whole answers.")
+
+DataOption = Annotated[
+    Path,
+    typer.Option(
+        "--data", help="A KnowEdit file, such as ZsRE's test rows.", exists=True, dir_okay=False
+    ),
+]
+
+
+@group.command("retrieval")
+def retrieval(
+    data: DataOption,
+    k: TopKOption = 3,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put every row's edit into one memory, then look for them by their probes.
+
+    Example: lte-chains evaluate retrieval --data zsre.json --json
+    """
+    from lte_chains.evaluation import evaluate_retrieval
+
+    _report(evaluate_retrieval(data, k=k, limit=limit), as_json=as_json)
+
+
+@group.command("knowedit")
+def knowedit(
+    data: DataOption,
+    model: ModelOption = "lte-tiny",
+    k: TopKOption = 3,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Insert every row's edit, then judge what the model generates for its probes.
+
+    Example: lte-chains evaluate knowedit --data zsre.json --model lte-tiny --limit 50
+    """
+    from lte_chains.evaluation import evaluate_knowedit
+
+    _report(evaluate_knowedit(data, model, k=k, limit=limit, seed=seed), as_json=as_json)
+
+
+def _report(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+    else:
+        print_table("evaluation", ("measure", "value"), _flatten(report))
+
+
+def _flatten(report: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """List a nested report's leaves as (dotted name, value).
+
+    Example:
+        >>> _flatten({"rows": 2, "recall": {"rephrase": {"1": 0.5}}})
+        [('rows', '2'), ('recall.rephrase.1', '0.5000')]
+    """
+    leaves: list[tuple[str, str]] = []
+    for name, value in report.items():
+        if isinstance(value, dict):
+            leaves += _flatten(value, f"{prefix}{name}.")
+        else:
+            shown = f"{value:.4f}" if isinstance(value, float) else str(value)
+            leaves.append((f"{prefix}{name}", shown))
+    return leaves
