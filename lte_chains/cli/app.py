@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from lte_chains.cli import ask, demo, edits, evaluate
@@ -75,12 +75,10 @@ def configure(
     ] = False,
 ) -> None:
     """Edit what a language model knows: keep, search, apply and measure edits."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        stream=sys.stderr,
-        format="%(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
+    logger = logging.getLogger("lte_chains")
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
+    if not logger.handlers:
+        logger.addHandler(RichHandler(console=Console(stderr=True), show_path=False))
     if not verbose:  # read by the Hugging Face libraries when a command imports them
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -1,0 +1,167 @@
+"""Every code block of the README and of docs/ runs, and prints what it says it prints.
+
+Python blocks of one page share a namespace, from top to bottom; a run of
+``# >`` lines must equal what the block has printed since the last such run.
+In shell blocks, `lte-chains` commands run, `make` targets and `pip install`
+extras must exist; any other command fails the test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from typer.testing import CliRunner
+
+from lte_chains.cli import app
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+NOT_CODE = {"mermaid", "text"}
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    line: int
+    """The line of the page on which the block's first line stands."""
+
+
+class HostedModel(BaseChatModel):
+    """Stands in for a paid model: it answers with the end of the first fact it reads."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "hosted"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        _, found, rest = messages[-1].text.partition("[Updated Information]:\n")
+        answer = rest.splitlines()[0].partition(" is ")[2] if found else "I do not know."
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(answer))])
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    for found in FENCE.finditer(text):
+        yield Block(found[1], found[2], text.count("\n", 0, found.start(2)) + 1)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_code_blocks_run_as_written(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("langchain.chat_models.init_chat_model", lambda name: HostedModel())
+    (tmp_path / "zsre.json").write_text(json.dumps(knowedit_rows()), encoding="utf-8")
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks_of(page):
+        where = f"{page.relative_to(ROOT)}:{block.line}"
+        if block.language == "python":
+            run_python(block, page, namespace)
+        elif block.language == "bash":
+            for command in block.text.replace("\\\n", " ").splitlines():
+                run_command(shlex.split(command), where)
+        else:
+            assert block.language in NOT_CODE, f"{where}: how is {block.language!r} to be tested?"
+
+
+def run_python(block: Block, page: Path, namespace: dict[str, Any]) -> None:
+    """Run a block in pieces that end where its expected output stands."""
+    lines = block.text.splitlines()
+    printed = io.StringIO()
+    start = 0
+    while start < len(lines):
+        end = start
+        while end < len(lines) and not lines[end].startswith("# >"):
+            end += 1
+        after = end
+        while after < len(lines) and lines[after].startswith("# >"):
+            after += 1
+        source = "\n" * (block.line - 1 + start) + "\n".join(lines[start:end])
+        with contextlib.redirect_stdout(printed):
+            exec(compile(source, str(page), "exec"), namespace)
+        if after > end:
+            expected = "".join(f"{line[3:].removeprefix(' ')}\n" for line in lines[end:after])
+            assert printed.getvalue() == expected, f"{page.name}:{block.line + end}"
+            printed.seek(0)
+            printed.truncate()
+        start = after
+
+
+def run_command(words: list[str], where: str) -> None:
+    match words:
+        case []:
+            return
+        case ["lte-chains", *arguments]:
+            result = CliRunner().invoke(app, arguments)
+            assert result.exit_code == 0, f"{where}: {' '.join(words)}\n{result.output}"
+        case ["make", target, *_]:
+            makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+            assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), where
+        case ["pip", "install", package]:
+            check_extras(package, where)
+        case _:
+            pytest.fail(f"{where}: no way to test {' '.join(words)!r}")
+
+
+def check_extras(package: str, where: str) -> None:
+    found = re.fullmatch(r"lte-chains(?:\[(.+)\])?", package)
+    assert found, f"{where}: {package!r} is not this package"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {extra.strip() for extra in (found[1] or "").split(",")} - {""}
+    assert wanted <= set(project["optional-dependencies"]), where
+
+
+def knowedit_rows() -> list[dict[str, Any]]:
+    """Two invented rows in the layout of KnowEdit's ZsRE."""
+    return [
+        {
+            "subject": subject,
+            "prompt": f"In which city does {subject} have its seat?",
+            "target_new": new,
+            "ground_truth": [old],
+            "rephrase_prompt": f"What city is {subject} based in?",
+            "locality": {
+                "Relation_Specificity": [
+                    {"prompt": f"{subject} was founded by", "ground_truth": [founder]}
+                ]
+            },
+            "portability": {
+                "Reasoning": [
+                    {
+                        "prompt": f"In which country does {subject} have its seat?",
+                        "ground_truth": [country],
+                    }
+                ]
+            },
+        }
+        for subject, new, old, founder, country in (
+            ("Harrow & Finch", "Porto", "Leeds", "Ada Finch", "Portugal"),
+            ("the Tessel Institute", "Kyoto", "Graz", "Emil Tessel", "Japan"),
+        )
+    ]

@@ -1,0 +1,65 @@
+"""Public names are promises: a change here is a decision, with a line in the changelog."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+
+import lte_chains
+
+PUBLIC = {
+    "lte_chains": [
+        "ConfigError",
+        "DataError",
+        "Edit",
+        "EditMatch",
+        "EditMemory",
+        "EditRetriever",
+        "EditableLLM",
+        "EmbeddingError",
+        "InvalidEditError",
+        "LteError",
+        "MissingExtraError",
+        "ModelError",
+        "StoreError",
+        "UnknownEditError",
+        "load_model",
+    ],
+    "lte_chains.cli": ["app", "main"],
+}
+
+
+def modules_with_all() -> list[str]:
+    names = ["lte_chains"]
+    names += [
+        found.name
+        for found in pkgutil.walk_packages(lte_chains.__path__, "lte_chains.")
+        if not found.name.endswith("__main__")
+    ]
+    return [name for name in names if hasattr(importlib.import_module(name), "__all__")]
+
+
+def test_every_public_all_is_frozen_here() -> None:
+    assert sorted(modules_with_all()) == sorted(PUBLIC)
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_public_names_are_exactly_the_promised_ones(module: str) -> None:
+    imported = importlib.import_module(module)
+    assert imported.__all__ == PUBLIC[module]
+    assert all(hasattr(imported, name) for name in PUBLIC[module])
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_public_names_are_sorted(module: str) -> None:
+    assert PUBLIC[module] == sorted(PUBLIC[module])
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_every_public_thing_is_documented(module: str) -> None:
+    imported = importlib.import_module(module)
+    assert imported.__doc__
+    undocumented = [name for name in PUBLIC[module] if not getattr(imported, name).__doc__]
+    assert not undocumented
