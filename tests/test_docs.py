@@ -73,11 +73,14 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_code_blocks_run_as_written(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    knowedit_rows: list[dict[str, Any]],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("langchain.chat_models.init_chat_model", lambda name: HostedModel())
-    (tmp_path / "zsre.json").write_text(json.dumps(knowedit_rows()), encoding="utf-8")
+    (tmp_path / "zsre.json").write_text(json.dumps(knowedit_rows), encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks_of(page):
         where = f"{page.relative_to(ROOT)}:{block.line}"
@@ -135,33 +138,3 @@ def check_extras(package: str, where: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = {extra.strip() for extra in (found[1] or "").split(",")} - {""}
     assert wanted <= set(project["optional-dependencies"]), where
-
-
-def knowedit_rows() -> list[dict[str, Any]]:
-    """Two invented rows in the layout of KnowEdit's ZsRE."""
-    return [
-        {
-            "subject": subject,
-            "prompt": f"In which city does {subject} have its seat?",
-            "target_new": new,
-            "ground_truth": [old],
-            "rephrase_prompt": f"What city is {subject} based in?",
-            "locality": {
-                "Relation_Specificity": [
-                    {"prompt": f"{subject} was founded by", "ground_truth": [founder]}
-                ]
-            },
-            "portability": {
-                "Reasoning": [
-                    {
-                        "prompt": f"In which country does {subject} have its seat?",
-                        "ground_truth": [country],
-                    }
-                ]
-            },
-        }
-        for subject, new, old, founder, country in (
-            ("Harrow & Finch", "Porto", "Leeds", "Ada Finch", "Portugal"),
-            ("the Tessel Institute", "Kyoto", "Graz", "Emil Tessel", "Japan"),
-        )
-    ]

@@ -43,6 +43,7 @@ def knowedit(
     k: TopKOption = 3,
     limit: LimitOption = None,
     seed: SeedOption = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Prompts in one forward pass.")] = 32,
     as_json: JsonOption = False,
 ) -> None:
     """Insert every row's edit, then judge what the model generates for its probes.
@@ -51,7 +52,8 @@ def knowedit(
     """
     from lte_chains.evaluation import evaluate_knowedit
 
-    _report(evaluate_knowedit(data, model, k=k, limit=limit, seed=seed), as_json=as_json)
+    report = evaluate_knowedit(data, model, k=k, limit=limit, seed=seed, batch_size=batch_size)
+    _report(report, as_json=as_json)
 
 
 def _report(report: dict[str, Any], *, as_json: bool) -> None:
