@@ -1,0 +1,188 @@
+"""Does a question find its edit, and only that? No language model takes part."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from langchain_core.embeddings import Embeddings
+
+from lte_chains.edit import Edit, EditMatch, normalise
+from lte_chains.errors import ConfigError
+from lte_chains.evaluation.batching import BatchedEmbeddings
+from lte_chains.evaluation.cases import Case, read_cases
+from lte_chains.evaluation.metrics import mean
+from lte_chains.memory import EditMemory
+from lte_chains.retriever import EditRetriever
+from lte_chains.scope import SimilarityGate
+
+
+def evaluate_retrieval(
+    data: str | Path,
+    *,
+    k: int = 3,
+    k_values: Sequence[int] = (1, 3, 10),
+    limit: int | None = None,
+    embeddings: Embeddings | None = None,
+) -> dict[str, Any]:
+    """Put every row's edit into one memory, then look for the edits by the rows' probes.
+
+    - ``recall``: per kind of in-scope probe and per k, the share of probes
+      with their edit among the k nearest, whatever the gate says. Kinds are
+      "prompt" (the edit's own), "rephrase", and the portability kinds, whose
+      answers all depend on the edit.
+    - ``passed``: the share with their edit among what `EditRetriever` hands
+      on: in scope, and one of the `k` best.
+    - ``false_fire``: the share of out-of-scope probes that get any edit.
+      "locality" are the data's own; "locality_marked" are those that in truth
+      ask for the edited fact again (see `Probe.mislabelled`), kept apart;
+      "unrelated" are the rows' own prompts, each asked as if the edits of its
+      subject and of its slot had not been made.
+
+    If rows conflict over a slot, the memory's rule decides, and the edit that
+    holds the slot afterwards is the right one for all of them; ``superseded``
+    counts the rows whose own edit gave way. Rates are None where the data has
+    no such probes; ``counts`` says how many there are.
+
+    Args:
+        data: A KnowEdit-style JSON file.
+        k: Edits that the retriever hands on.
+        k_values: The ks for which recall is reported.
+        limit: Read only that many rows, from the front.
+        embeddings: The embedder; the memory's default if None.
+
+    Raises:
+        DataError: The file cannot be read.
+        ConfigError: A k is not a positive whole number.
+    """
+    if not k_values or min(k_values) < 1:
+        raise ConfigError(f"k_values must be whole numbers of at least 1, not {list(k_values)}")
+    cases = read_cases(data, limit=limit)
+    with memory_of(cases, embeddings) as memory:
+        ungated = memory.as_retriever(k=max(k_values), gate=None)
+        gated = memory.as_retriever(k=k)
+        holders = slot_holders(memory)
+        in_scope, out_of_scope = _in_scope(cases), _out_of_scope(cases)
+        recall = {
+            kind: _recall(probes, holders, ungated.retrieve, k_values)
+            for kind, probes in in_scope.items()
+        }
+        passed = {kind: _passed(probes, holders, gated) for kind, probes in in_scope.items()}
+        false_fire = {
+            kind: mean(bool(gated.retrieve(prompt)) for prompt in prompts)
+            for kind, prompts in out_of_scope.items()
+        }
+        false_fire["unrelated"] = mean(_fires_for_another(case, gated) for case in cases)
+        return {
+            "data": str(data),
+            "rows": len(cases),
+            "superseded": superseded(cases, holders),
+            "embedder": memory.fingerprint,
+            "gate": _describe(gated, memory.fingerprint),
+            "k": k,
+            "recall": recall,
+            "passed": passed,
+            "false_fire": false_fire,
+            "counts": {
+                **{kind: len(probes) for kind, probes in in_scope.items()},
+                **{kind: len(prompts) for kind, prompts in out_of_scope.items()},
+                "unrelated": len(cases),
+            },
+        }
+
+
+def memory_of(cases: Sequence[Case], embeddings: Embeddings | None = None) -> EditMemory:
+    """Return a memory that holds all the cases' edits, with their probes embedded in one batch."""
+    from lte_chains.embeddings import default_embeddings
+
+    batched = BatchedEmbeddings(default_embeddings() if embeddings is None else embeddings)
+    memory = EditMemory.open(":memory:", embeddings=batched)
+    memory.add_edits([case.edit for case in cases])
+    batched.prepare([prompt for case in cases for prompt in prompts_of(case)])
+    return memory
+
+
+def prompts_of(case: Case) -> list[str]:
+    """Return everything that a case asks: its edit's prompt, and its probes."""
+    probes = (*case.rephrase, *case.portability, *case.locality)
+    return [case.edit.prompt, *(probe.prompt for probe in probes)]
+
+
+def slot_holders(memory: EditMemory) -> dict[str | None, Edit]:
+    """Return the live edit of each slot."""
+    return {edit.slot: edit for edit in memory.edits()}
+
+
+def superseded(cases: Iterable[Case], holders: Mapping[str | None, Edit]) -> int:
+    """Count the cases whose slot another row's target holds."""
+    return sum(holders[c.edit.slot].target_new != c.edit.target_new for c in cases)
+
+
+def _in_scope(cases: Iterable[Case]) -> dict[str, list[tuple[Edit, str]]]:
+    """List (the row's edit, question) by kind."""
+    by_kind: dict[str, list[tuple[Edit, str]]] = defaultdict(list)
+    for case in cases:
+        by_kind["prompt"].append((case.edit, case.edit.prompt))
+        for probe in (*case.rephrase, *case.portability):
+            by_kind[probe.kind].append((case.edit, probe.prompt))
+    return dict(by_kind)
+
+
+def _out_of_scope(cases: Iterable[Case]) -> dict[str, list[str]]:
+    by_kind: dict[str, list[str]] = {"locality": [], "locality_marked": []}
+    for case in cases:
+        for probe in case.locality:
+            kind = "locality_marked" if probe.mislabelled else "locality"
+            by_kind[kind].append(probe.prompt)
+    return by_kind
+
+
+def _recall(
+    probes: Sequence[tuple[Edit, str]],
+    holders: Mapping[str | None, Edit],
+    retrieve: Callable[[str], list[EditMatch]],
+    k_values: Sequence[int],
+) -> dict[str, float | None]:
+    places = [_place(holders[edit.slot], retrieve(query)) for edit, query in probes]
+    return {str(k): mean(place is not None and place < k for place in places) for k in k_values}
+
+
+def _passed(
+    probes: Sequence[tuple[Edit, str]],
+    holders: Mapping[str | None, Edit],
+    retriever: EditRetriever,
+) -> float | None:
+    return mean(
+        _place(holders[edit.slot], retriever.retrieve(query)) is not None for edit, query in probes
+    )
+
+
+def _place(edit: Edit, matches: Sequence[EditMatch]) -> int | None:
+    """Return the edit's place among the matches, from 0; None if it is not there."""
+    return next((i for i, match in enumerate(matches) if match.edit.id == edit.id), None)
+
+
+def _fires_for_another(case: Case, retriever: EditRetriever) -> bool:
+    """Tell whether a row's prompt gets an edit that is about something else."""
+    return any(
+        match.in_scope and not _same_thing(match.edit, case.edit)
+        for match in retriever.candidates(case.edit.prompt)
+    )
+
+
+def _same_thing(first: Edit, second: Edit) -> bool:
+    if first.slot == second.slot:
+        return True
+    if first.subject is None or second.subject is None:
+        return False
+    return normalise(first.subject) == normalise(second.subject)
+
+
+def _describe(retriever: EditRetriever, fingerprint: str) -> dict[str, Any]:
+    gate = retriever.gate
+    described: dict[str, Any] = {"type": type(gate).__name__}
+    if isinstance(gate, SimilarityGate):
+        described["threshold"] = gate.for_embedder(fingerprint).threshold
+    return described

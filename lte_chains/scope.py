@@ -1,0 +1,128 @@
+"""Scope gates: which of the edits that were found does a query depend on?
+
+The similarity gate needs no second model: an edit is in scope if its cosine
+with the query reaches a threshold. What it can and cannot tell apart is in
+``training/calibration/similarity.json``, measured on train rows: it separates
+other subjects well and "same subject, other relation" poorly.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from types import MappingProxyType
+from typing import Protocol, runtime_checkable
+
+from lte_chains.edit import EditMatch
+from lte_chains.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+
+CALIBRATED_THRESHOLDS: Mapping[str, float] = MappingProxyType({"all-MiniLM-L6-v2": 0.68})
+"""Cosine thresholds by embedder, as `training/calibrate_similarity.py` chose them.
+
+Only measured figures stand here; see ``training/calibration/similarity.json``.
+"""
+
+UNCALIBRATED_THRESHOLD = 0.85
+"""For an embedder that is not in the table: high, so that an edit is rather missed
+than put before a question that it has nothing to do with."""
+
+
+@runtime_checkable
+class ScopeGate(Protocol):
+    """Anything that can say which candidate edits a query's answer depends on."""
+
+    def judge(self, query: str, matches: Sequence[EditMatch]) -> list[EditMatch]:
+        """Return the same matches, in the same order, with `in_scope` (and `score`) set."""
+        ...
+
+
+@dataclass(frozen=True)
+class SimilarityGate:
+    """Hold an edit in scope if its cosine with the query reaches the threshold.
+
+    Raises:
+        ConfigError: `threshold` is not a cosine.
+
+    Example:
+        >>> from lte_chains import Edit
+        >>> found = [
+        ...     EditMatch(edit=Edit(prompt="The CEO of Acme is", target_new="Jane"), score=0.9),
+        ...     EditMatch(edit=Edit(prompt="2 + 2 is", target_new="5"), score=0.1),
+        ... ]
+        >>> [match.in_scope for match in SimilarityGate(0.7).judge("Who runs Acme?", found)]
+        [True, False]
+    """
+
+    threshold: float | None = None
+    """Least cosine that is in scope; None takes the calibrated one of the memory's embedder."""
+
+    def __post_init__(self) -> None:
+        """Check that the threshold is a cosine."""
+        value = self.threshold
+        if value is None:
+            return
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:
+            raise ConfigError(f"threshold must be a cosine in [-1, 1], or None, not {value!r}")
+
+    def for_embedder(self, fingerprint: str) -> SimilarityGate:
+        """Return this gate with a threshold: its own, else that of the embedder.
+
+        Args:
+            fingerprint: An embedder's name, or its fingerprint ``name:digest``,
+                as in `EditMemory.fingerprint`.
+
+        Example:
+            >>> SimilarityGate(0.5).for_embedder("all-MiniLM-L6-v2").threshold
+            0.5
+        """
+        if self.threshold is not None:
+            return self
+        return replace(self, threshold=threshold_for(fingerprint))
+
+    def judge(self, query: str, matches: Sequence[EditMatch]) -> list[EditMatch]:  # noqa: ARG002
+        """Return the matches with `in_scope` set; their scores are cosines and stay.
+
+        Raises:
+            ConfigError: The gate has no threshold yet; see `for_embedder`.
+        """
+        if self.threshold is None:
+            raise ConfigError(
+                "this gate does not know its embedder: give it to an EditRetriever, "
+                "call for_embedder(memory.fingerprint), or set threshold=…"
+            )
+        least = self.threshold
+        return [
+            replace(match, in_scope=not math.isnan(match.score) and match.score >= least)
+            for match in matches
+        ]
+
+
+@cache
+def threshold_for(fingerprint: str) -> float:
+    """Return the calibrated threshold of an embedder, or the conservative default.
+
+    Warns once per embedder in the log if there is no calibrated figure.
+
+    Example:
+        >>> threshold_for("sentence-transformers/all-MiniLM-L6-v2") == threshold_for(
+        ...     "all-MiniLM-L6-v2:53aa5117"
+        ... )
+        True
+    """
+    name = fingerprint.partition(":")[0].rpartition("/")[2]
+    known = CALIBRATED_THRESHOLDS.get(name)
+    if known is not None:
+        return known
+    _log.warning(
+        "no calibrated similarity threshold for the embedder %s: using %.2f, which may miss "
+        "edits. Measure one with `python -m lte_chains.training.calibrate_similarity` and pass "
+        "gate=SimilarityGate(threshold=…)",
+        fingerprint,
+        UNCALIBRATED_THRESHOLD,
+    )
+    return UNCALIBRATED_THRESHOLD
