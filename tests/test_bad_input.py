@@ -137,7 +137,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(
 ) -> None:
     path = tmp_path / "edits.db"
     path.write_bytes(content)
-    with pytest.raises(StoreError, match="edits.db"):
+    with pytest.raises(StoreError, match=r"edits\.db"):
         EditMemory.open(path, embeddings=BagOfWordsEmbeddings())
     assert path.read_bytes() == content
 
@@ -150,7 +150,7 @@ def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path)
     )
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(StoreError, match="bookmarks.db"):
+    with pytest.raises(StoreError, match=r"bookmarks\.db"):
         EditMemory.open(path, embeddings=BagOfWordsEmbeddings())
     assert path.read_bytes() == before
 
@@ -175,7 +175,7 @@ def unwritable(tmp_path: Path) -> Path:
 
 
 def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="lte-edits.db"):
+    with pytest.raises(StoreError, match=r"lte-edits\.db"):
         EditMemory.open(unwritable(tmp_path) / "lte-edits.db", embeddings=BagOfWordsEmbeddings())
 
 
