@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.exceptions import ContextOverflowError
@@ -98,16 +99,13 @@ class Decoder:
             settings: How to choose the tokens.
             adapter: Whether the adapter takes part; without one, pass False.
         """
-        import torch
-
         chooser = _Chooser(settings, len(answers))
         rows = list(range(len(answers)))
         batch = _Batch.left_padded([answer.prompt for answer in answers], self._module.device)
         while True:
-            with self._lock, torch.inference_mode():
-                self._switch_adapter(on=adapter)
+            with self.borrowed(adapter=adapter) as module:
                 inputs = batch.inputs(positions=self._takes_positions)
-                output = self._module(**inputs, **self._extras)
+                output = module(**inputs, **self._extras)
                 tokens = chooser.choose(output.logits[:, -1, :], rows)
                 batch.extend(tokens, output.past_key_values)
             for row, token in zip(rows, tokens.tolist(), strict=True):
@@ -118,6 +116,19 @@ class Decoder:
                 return
             if len(live) <= len(rows) // 2 and batch.keep(live):
                 rows = [rows[at] for at in live]
+
+    @contextmanager
+    def borrowed(self, *, adapter: bool) -> Iterator[Any]:
+        """Lend the torch module for one forward pass; everybody else waits meanwhile.
+
+        Args:
+            adapter: Whether the adapter takes part; without one, pass False.
+        """
+        import torch
+
+        with self._lock, torch.inference_mode():
+            self._switch_adapter(on=adapter)
+            yield self._module
 
     def _switch_adapter(self, *, on: bool) -> None:
         """Set the adapter's state; only ever called with the lock held."""

@@ -9,7 +9,7 @@ and knows no adapter, let alone one that concurrent calls can switch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +199,14 @@ class LocalChatModel(BaseChatModel):
             return await super().abatch(
                 inputs, config, return_exceptions=return_exceptions, **kwargs
             )
+
+    def borrowed_module(self) -> AbstractContextManager[Any]:
+        """Lend the torch module, as this view uses it, for one forward pass.
+
+        For measurements that need logits; the model's other callers wait
+        until the ``with`` block ends, so keep it short.
+        """
+        return self.weights.decoder.borrowed(adapter=self._adapter_on)
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the ids of `text` in the model's own tokenizer, without a template."""

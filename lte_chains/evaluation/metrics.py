@@ -108,4 +108,4 @@ def mean_over_rows(rows: Iterable[Mapping[str, Sequence[float]]]) -> float | Non
 def _entropy(words: Sequence[str], n: int) -> float:
     counts = Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
     total = sum(counts.values())
-    return -sum(c / total * math.log2(c / total) for c in counts.values()) if total else 0.0
+    return sum(c / total * math.log2(total / c) for c in counts.values())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.embeddings import Embeddings
+from langchain_core.exceptions import ContextOverflowError
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
 from rich.console import Console
@@ -25,10 +26,10 @@ from lte_chains.evaluation.metrics import (
     same_answer,
 )
 from lte_chains.evaluation.retrieval import memory_of, prompts_of, slot_holders, superseded
-from lte_chains.evaluation.teacher_forcing import Forced, can_be_forced, force_targets
+from lte_chains.evaluation.teacher_forcing import Forced, force_targets
 from lte_chains.memory import EditMemory
 from lte_chains.messages import apply_edits
-from lte_chains.models import load_model
+from lte_chains.models import LocalChatModel, load_model
 from lte_chains.retriever import EditRetriever
 
 ANSWER_TOKENS = 64
@@ -105,7 +106,7 @@ def evaluate_knowedit(
     if batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1, not {batch_size}")
     cases = read_cases(data, limit=limit)
-    name, chat = _resolve(model, seed)
+    name, chat = _resolve(model, seed=seed, batch_size=batch_size)
     with memory_of(cases, embeddings) as memory, _progress() as progress:
         setting = _Setting(
             cases=cases, model=chat, memory=memory, k=k, batch_size=batch_size, progress=progress
@@ -158,11 +159,20 @@ def _ask(
     answers: dict[str, str] = {}
     for start in range(0, len(distinct), setting.batch_size):
         chunk = distinct[start : start + setting.batch_size]
-        result = llm.generate([[HumanMessage(prompt)] for prompt in chunk])
-        for prompt, generations in zip(chunk, result.generations, strict=True):
-            answers[prompt] = generations[0].text
+        answers.update(zip(chunk, _generate(llm, chunk), strict=True))
         setting.progress.advance(task, len(chunk))
     return answers
+
+
+def _generate(llm: BaseChatModel, prompts: Sequence[str]) -> list[str]:
+    """Answer one batch; a prompt that overflows the model's context has the empty answer."""
+    try:
+        result = llm.generate([[HumanMessage(prompt)] for prompt in prompts])
+    except ContextOverflowError:
+        if len(prompts) == 1:
+            return [""]
+        return [answer for prompt in prompts for answer in _generate(llm, [prompt])]
+    return [generations[0].text for generations in result.generations]
 
 
 def _right(answers: Mapping[str, str], rows: Iterable[Sequence[Probe]]) -> float | None:
@@ -205,7 +215,8 @@ def _by_kind(probes: Iterable[Probe], score: Callable[[Probe], float]) -> dict[s
 
 def _teacher_forced(setting: _Setting, retriever: EditRetriever) -> dict[str, float | None] | None:
     """Score (prompt, target) pairs by teacher forcing, in the prompts that `EditableLLM` sends."""
-    if not can_be_forced(setting.model) or not can_be_forced(_unedited(setting.model)):
+    model, unedited = setting.model, _unedited(setting.model)
+    if not isinstance(model, LocalChatModel) or not isinstance(unedited, LocalChatModel):
         return None
     cases = setting.cases
     inside: dict[str, list[Sequence[Probe]]] = {
@@ -263,10 +274,15 @@ def _unedited(model: BaseChatModel) -> BaseChatModel:
     return view if isinstance(view, BaseChatModel) else model
 
 
-def _resolve(model: str | BaseChatModel, seed: int) -> tuple[str, BaseChatModel]:
+def _resolve(
+    model: str | BaseChatModel, *, seed: int, batch_size: int
+) -> tuple[str, BaseChatModel]:
+    if isinstance(model, LocalChatModel):
+        return model.model_name, model
     if isinstance(model, BaseChatModel):
         return model.get_name(), model
-    return str(model), load_model(model, seed=seed, max_new_tokens=ANSWER_TOKENS)
+    loaded = load_model(model, seed=seed, max_new_tokens=ANSWER_TOKENS, batch_size=batch_size)
+    return str(model), loaded
 
 
 def _progress() -> Progress:

@@ -9,14 +9,15 @@ the headline here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
-from lte_chains.chat_template import encode_chat
+from lte_chains.models import LocalChatModel, PromptTooLongError
+
+_NO_TOKEN = -1
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,8 @@ class Forced:
         return _agreement(self.predicted, other.predicted)
 
 
-def can_be_forced(model: BaseChatModel) -> bool:
-    """Tell whether a model shows the logits that teacher forcing needs."""
-    return hasattr(model, "torch_model") and hasattr(model, "tokenizer")
-
-
 def force_targets(
-    model: Any,  # a LocalChatModel; its Hugging Face parts are untyped
+    model: LocalChatModel,
     requests: Sequence[tuple[Sequence[BaseMessage], str]],
     *,
     batch_size: int = 32,
@@ -56,52 +52,54 @@ def force_targets(
 ) -> list[Forced]:
     """Predict the tokens of each (messages, target), in batches of similar length.
 
+    A conversation that leaves no room in the model's context counts as wrong
+    in every token.
+
     Args:
-        model: A chat model with `tokenizer` and `torch_model`.
+        model: The model, in the view that is to be judged.
         requests: Conversations, each with the answer that is forced upon it.
         batch_size: Conversations in one forward pass.
         advance: Is told how many are done after each batch.
     """
-    encoded = [
-        (
-            encode_chat(model.tokenizer, messages),
-            list(model.tokenizer(target, add_special_tokens=False)["input_ids"]),
-        )
-        for messages, target in requests
-    ]
-    order = sorted(range(len(encoded)), key=lambda i: sum(map(len, encoded[i])))
-    results: dict[int, Forced] = {}
-    for start in range(0, len(order), batch_size):
-        chunk = order[start : start + batch_size]
-        predicted = _predict(model.torch_model, [encoded[i] for i in chunk])
-        for i, tokens in zip(chunk, predicted, strict=True):
-            results[i] = Forced(tuple(encoded[i][1]), tokens)
+    targets = [tuple(model.get_token_ids(target)) for _, target in requests]
+    results = [Forced(target, (_NO_TOKEN,) * len(target)) for target in targets]
+    rows: list[tuple[int, list[int]]] = []
+    for i, (messages, _) in enumerate(requests):
+        with suppress(PromptTooLongError):
+            rows.append((i, [*model.weights.decoder.encode(messages), *targets[i]]))
+    rows.sort(key=lambda row: len(row[1]))
+    for start in range(0, len(rows), batch_size):
+        chunk = rows[start : start + batch_size]
+        predicted = _predict(model, [ids for _, ids in chunk], [len(targets[i]) for i, _ in chunk])
+        for (i, _), tokens in zip(chunk, predicted, strict=True):
+            results[i] = Forced(targets[i], tokens)
         advance(len(chunk))
-    return [results[i] for i in range(len(encoded))]
+    advance(len(requests) - len(rows))
+    return results
 
 
-def _predict(model: Any, batch: Sequence[tuple[list[int], list[int]]]) -> list[tuple[int, ...]]:
-    """Return the argmax at the positions before the targets' tokens; padded on the left."""
+def _predict(
+    model: LocalChatModel, rows: Sequence[Sequence[int]], target_lengths: Sequence[int]
+) -> list[tuple[int, ...]]:
+    """Return the likeliest tokens in the places of each row's last `target_length` ones."""
     import torch
 
-    rows = [prompt + target for prompt, target in batch]
-    width = max(map(len, rows))
-    kept = max(len(target) for _, target in batch) + 1
-    ids = torch.tensor([[0] * (width - len(row)) + row for row in rows], device=model.device)
-    mask = torch.tensor(
-        [[0] * (width - len(row)) + [1] * len(row) for row in rows], device=model.device
-    )
-    with torch.inference_mode():
-        logits = model(
-            input_ids=ids,
+    width, kept = max(map(len, rows)), max(target_lengths) + 1
+    padded = [[row[0]] * (width - len(row)) + list(row) for row in rows]
+    real = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+    with model.borrowed_module() as module:
+        mask = torch.tensor(real, device=module.device)
+        logits = module(
+            input_ids=torch.tensor(padded, device=module.device),
             attention_mask=mask,
-            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+            position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0),
             logits_to_keep=kept,
             use_cache=False,
         ).logits
+    # The logits at one place predict the token at the next.
     best = logits[:, -kept:-1].argmax(dim=-1).tolist()
     return [
-        tuple(row[len(row) - len(target) :]) for row, (_, target) in zip(best, batch, strict=True)
+        tuple(row[len(row) - length :]) for row, length in zip(best, target_lengths, strict=True)
     ]
 
 
