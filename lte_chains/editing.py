@@ -1,0 +1,254 @@
+"""What one call of an `EditableLLM` sends: which edits, which messages, which view."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import RunnableConfig, run_in_executor
+
+from lte_chains.edit import EditMatch
+from lte_chains.errors import ConfigError
+from lte_chains.event_streams import Event
+from lte_chains.messages import LTE_KEY, apply_edits, edited_by, last_human
+from lte_chains.prompts import PromptStyle
+from lte_chains.query import default_queries
+from lte_chains.retriever import EditRetriever, as_document
+
+QueryExtractor = Callable[[Sequence[BaseMessage]], str | Sequence[str]]
+"""Finds what is asked in a conversation; of several texts, an edit's best score wins."""
+
+Message = TypeVar("Message", bound=AIMessage)
+
+_OPTIONS = ("lte_query", "lte_namespace", "lte_at")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run's config asks for, under ``configurable``."""
+
+    query: str | None = None
+    """``lte_query``: the text to search edits with, in place of the extracted one."""
+    namespace: str | None = None
+    """``lte_namespace``: whose edits to use."""
+    at: datetime | None = None
+    """``lte_at``: the moment at which edits must hold; now if None."""
+
+    @classmethod
+    def from_config(cls, config: RunnableConfig) -> RunOptions:
+        """Read the options of a run.
+
+        Raises:
+            ConfigError: A value is unusable, or a key begins with ``lte_`` and
+                is not one of ours: a misspelt namespace must not be ignored.
+
+        Example:
+            >>> RunOptions.from_config({"configurable": {"lte_query": "Who runs Acme?"}}).query
+            'Who runs Acme?'
+        """
+        given = config.get("configurable") or {}
+        unknown = sorted(key for key in given if key.startswith("lte_") and key not in _OPTIONS)
+        if unknown:
+            raise ConfigError(f"unknown configurable {unknown}: use {list(_OPTIONS)}")
+        return cls(
+            query=_text(given, "lte_query"),
+            namespace=_text(given, "lte_namespace"),
+            at=_moment(given.get("lte_at")),
+        )
+
+
+@dataclass(frozen=True)
+class EditedCall:
+    """One conversation, ready to be sent."""
+
+    input: Any
+    """What the model gets: the caller's own input, if no edit is in scope."""
+    edited: bool
+    """Whether it holds edits, and so whether the edited view answers."""
+    provenance: dict[str, Any]
+    """Which edits, and of which revision of the memory; JSON values."""
+
+    def stamp(self, message: Message) -> Message:
+        """Return the answer with the provenance in its metadata; the original may be cached."""
+        metadata = {**message.response_metadata, LTE_KEY: deepcopy(self.provenance)}
+        return message.model_copy(update={"response_metadata": metadata})
+
+    def stamp_event(self, event: Event) -> Event:
+        """Return the closing event of an answer with the provenance in its metadata."""
+        metadata = {**(event.get("metadata") or {}), LTE_KEY: deepcopy(self.provenance)}
+        return {**event, "metadata": metadata}
+
+
+@dataclass(frozen=True)
+class _Search:
+    retriever: EditRetriever
+    queries: Sequence[str]
+    at: datetime | None
+    revision: int
+    already_edited: list[dict[str, Any]] | None
+
+
+@dataclass(frozen=True)
+class CallEditor:
+    """Finds the edits for a conversation and puts them in."""
+
+    retriever: EditRetriever
+    query_extractor: QueryExtractor | None
+    prompt_style: PromptStyle
+    namespace_from_config: bool
+
+    def plan(
+        self, given: Any, messages: Sequence[BaseMessage], config: RunnableConfig
+    ) -> EditedCall:
+        """Return what to send in place of `given`, whose messages are `messages`.
+
+        Args:
+            given: The caller's input, in any form that a chat model takes.
+            messages: The same as messages.
+            config: Its callbacks see the search; its configurable is read.
+
+        Raises:
+            ConfigError: The run's options cannot be honoured.
+        """
+        search = self._prepare(messages, config)
+        found = [_retrieve(search, query, config) for query in search.queries]
+        return self._finish(given, messages, search, found)
+
+    async def aplan(
+        self, given: Any, messages: Sequence[BaseMessage], config: RunnableConfig
+    ) -> EditedCall:
+        """Return what to send in place of `given`, as `plan` does."""
+        # The memory's revision and other namespaces are read from its store.
+        search = await run_in_executor(None, self._prepare, messages, config)
+        found = await asyncio.gather(
+            *(_aretrieve(search, query, config) for query in search.queries)
+        )
+        return self._finish(given, messages, search, found)
+
+    def _prepare(self, messages: Sequence[BaseMessage], config: RunnableConfig) -> _Search:
+        options = RunOptions.from_config(config)
+        retriever = self._retriever_for(options)
+        position = last_human(messages)
+        already = None if position is None else edited_by(messages[position])
+        if position is None or already is not None:
+            queries: Sequence[str] = ()
+        elif options.query is not None:
+            queries = (options.query,)
+        else:
+            queries = self._queries_in(messages)
+        # Read before searching: whatever this revision holds, the search saw.
+        return _Search(retriever, queries, options.at, retriever.memory.revision, already)
+
+    def _retriever_for(self, options: RunOptions) -> EditRetriever:
+        if options.namespace is None:
+            return self.retriever
+        if not self.namespace_from_config:
+            raise ConfigError(
+                f"the run asks for lte_namespace={options.namespace!r}, but this EditableLLM "
+                f"serves the namespace {self.retriever.memory.namespace!r} only: "
+                "build it with namespace_from_config=True"
+            )
+        return self.retriever.in_namespace(options.namespace)
+
+    def _queries_in(self, messages: Sequence[BaseMessage]) -> list[str]:
+        extract = self.query_extractor or default_queries
+        found = extract(messages)
+        queries = [found] if isinstance(found, str) else list(found)
+        if not all(isinstance(query, str) for query in queries):
+            raise ConfigError(f"query_extractor must return text, not {found!r}")
+        return [query for query in queries if query.strip()]
+
+    def _finish(
+        self,
+        given: Any,
+        messages: Sequence[BaseMessage],
+        search: _Search,
+        found: Sequence[Sequence[EditMatch]],
+    ) -> EditedCall:
+        edits = search.already_edited
+        if edits is None:
+            matches = _best_of(found, search.retriever.k)
+            sent = apply_edits(messages, matches, style=self.prompt_style)
+            position = last_human(sent)
+            edits = None if position is None else edited_by(sent[position])
+            given = given if edits is None else sent
+        provenance = {"edits": edits or [], "revision": search.revision}
+        return EditedCall(input=given, edited=edits is not None, provenance=provenance)
+
+
+def _best_of(found: Sequence[Sequence[EditMatch]], k: int) -> list[EditMatch]:
+    """Join what several texts found: every edit once, with its best score, best first."""
+    if len(found) == 1:
+        return list(found[0])
+    best: dict[tuple[str | None, int | None], EditMatch] = {}
+    for match in (match for matches in found for match in matches):
+        key = (match.edit.id, match.edit.version)
+        if key not in best or match.score > best[key].score:
+            best[key] = match
+    return sorted(best.values(), key=lambda match: -match.score)[:k]
+
+
+def _retrieve(search: _Search, query: str, config: RunnableConfig) -> list[EditMatch]:
+    """Search as a retriever run of its own, which the caller's callbacks see."""
+    manager = CallbackManager.configure(**_callbacks_for(search.retriever, config))
+    run = manager.on_retriever_start(None, query, name=search.retriever.get_name())
+    try:
+        matches = search.retriever.retrieve(query, at=search.at)
+    except BaseException as error:
+        run.on_retriever_error(error)
+        raise
+    run.on_retriever_end([as_document(match) for match in matches])
+    return matches
+
+
+async def _aretrieve(search: _Search, query: str, config: RunnableConfig) -> list[EditMatch]:
+    manager = AsyncCallbackManager.configure(**_callbacks_for(search.retriever, config))
+    run = await manager.on_retriever_start(None, query, name=search.retriever.get_name())
+    try:
+        matches = await search.retriever.aretrieve(query, at=search.at)
+    except BaseException as error:
+        await run.on_retriever_error(error)
+        raise
+    await run.on_retriever_end([as_document(match) for match in matches])
+    return matches
+
+
+def _callbacks_for(retriever: EditRetriever, config: RunnableConfig) -> dict[str, Any]:
+    return {
+        "inheritable_callbacks": config.get("callbacks"),
+        "inheritable_tags": config.get("tags"),
+        "local_tags": retriever.tags,
+        "inheritable_metadata": config.get("metadata"),
+        "local_metadata": retriever.metadata,
+    }
+
+
+def _text(given: Mapping[str, Any], key: str) -> str | None:
+    value = given.get(key)
+    if value is None or (isinstance(value, str) and value.strip()):
+        return value
+    raise ConfigError(f"configurable {key!r} must be a text that is not blank, not {value!r}")
+
+
+def _moment(value: object) -> datetime | None:
+    """Return a moment in UTC from a datetime or its ISO text."""
+    if value is None:
+        return None
+    moment = value
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise ConfigError(f"configurable 'lte_at' is not an ISO date: {value!r}") from error
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise ConfigError(
+            "configurable 'lte_at' must be a datetime with a time zone, or its ISO text such as "
+            f"'2026-01-31T00:00:00+00:00', not {value!r}"
+        )
+    return moment.astimezone(UTC)
