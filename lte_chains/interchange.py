@@ -1,0 +1,206 @@
+"""Edits in files: this package's JSON lines, and KnowEdit's and EasyEdit's JSON.
+
+A file holds either one JSON object a line, or one JSON list of objects. The
+fields of an object are those of `Edit`; of the benchmarks' rows the edit itself
+is read, and what judges it (rephrasings, portability, locality) is passed over.
+Understood are
+
+- ours, KnowEdit, EasyEdit: `prompt`, `target_new`, `subject`
+- KnowEdit's WikiBio: `text`, `labels`, `concept`
+- EasyEdit's ZsRE: `src`, `alt`, `subject`
+- CounterFact as published: these in `requested_rewrite`, with ``{}`` for the subject
+- the arguments of EasyEdit's ``edit()``: lists `prompts`, `target_new`, `subject`
+
+An answer given as a list of aliases becomes its first alias.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from lte_chains.edit import Edit
+from lte_chains.errors import DataError, InvalidEditError
+
+_FIELDS = ("prompt", "target_new", "subject", "relation", "statement", "source", "id")
+_OTHER_NAMES = {
+    "prompt": ("prompt", "text", "src", "prompts"),
+    "target_new": ("target_new", "labels", "alt"),
+    "subject": ("subject", "concept"),
+    "relation": ("relation", "relation_id"),
+}
+
+
+def edit_to_dict(edit: Edit) -> dict[str, Any]:
+    """Return what a caller gave for an edit, with its id, as JSON values.
+
+    Example:
+        >>> edit_to_dict(Edit(prompt="2 + 2 is", target_new="5", valid_from=date(2026, 1, 1)))
+        {'prompt': '2 + 2 is', 'target_new': '5', 'valid_from': '2026-01-01T00:00:00+00:00'}
+    """
+    row = {name: value for name in _FIELDS if (value := getattr(edit, name))}
+    for name in ("valid_from", "valid_until"):
+        if (moment := getattr(edit, name)) is not None:
+            row[name] = moment.isoformat()
+    return {**row, "metadata": dict(edit.metadata)} if edit.metadata else row
+
+
+def edit_from_dict(row: Mapping[str, Any]) -> Edit:
+    """Return the edit of a row in any of the formats above.
+
+    Raises:
+        DataError: The row is in none of them.
+        InvalidEditError: It is, but a field cannot be an edit's.
+
+    Example:
+        >>> edit_from_dict({"src": "Who runs Acme?", "alt": "Jane Doe", "loc": "…"}).descriptor
+        'Who runs Acme? Jane Doe'
+    """
+    if not isinstance(row, Mapping):
+        raise DataError(f"a row is a JSON object, not {row!r}")
+    row = _flattened(row)
+    fields = {name: _text(_first(row, name)) for name in _FIELDS}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    if "statement" not in fields and not {"prompt", "target_new"} <= fields.keys():
+        raise DataError(
+            f"no prompt and target_new, nor a statement, among the fields {sorted(row)}"
+        )
+    for name in ("valid_from", "valid_until"):
+        if row.get(name) is not None:
+            fields[name] = _moment(name, row[name])
+    return Edit(**fields, metadata=_metadata(row))
+
+
+def read_edits(path: str | os.PathLike[str]) -> list[Edit]:
+    """Read the edits of a file in any of the formats above, in their order.
+
+    Raises:
+        DataError: The file or one of its rows cannot be read; the message names it.
+    """
+    edits = []
+    for place, row in _rows(Path(path)):
+        try:
+            edits.append(edit_from_dict(row))
+        except (DataError, InvalidEditError) as error:
+            raise DataError(f"{path}, {place}: {error}") from error
+    return edits
+
+
+def write_edits(path: str | os.PathLike[str], edits: Iterable[Edit]) -> None:
+    """Write edits as JSON lines, all or nothing.
+
+    Raises:
+        DataError: The file cannot be written; an existing one is as before.
+    """
+    target = Path(path)
+    if target.exists() and not target.is_file():
+        raise DataError(f"cannot write edits to {target}: it is not a file")
+    text = "".join(f"{json.dumps(edit_to_dict(edit), ensure_ascii=False)}\n" for edit in edits)
+    try:
+        _replace(target, text)
+    except OSError as error:
+        raise DataError(f"cannot write edits to {target}: {error}") from error
+
+
+def _replace(target: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(target)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the rows of a file, each with its place for messages."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read edits from {path}: {error}") from error
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        yield from _lines(path, text)
+        return
+    rows = _unzipped(whole) if isinstance(whole, Mapping) else whole
+    if not isinstance(rows, list):
+        raise DataError(f"{path} holds neither a list of rows nor one row a line")
+    for number, row in enumerate(rows, 1):
+        yield f"row {number}", row
+
+
+def _lines(path: Path, text: str) -> Iterator[tuple[str, Any]]:
+    # Not splitlines(): U+2028 and its kin may stand inside a JSON string.
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield f"line {number}", json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path}, line {number} is not JSON: {error}") from error
+
+
+def _unzipped(row: Mapping[str, Any]) -> list[Any]:
+    """Return the rows of EasyEdit's arguments, lists side by side; else the row alone."""
+    prompts = row.get("prompts")
+    if not isinstance(prompts, list):
+        return [row]
+    columns = {
+        name: values
+        for name, values in row.items()
+        if isinstance(values, list) and len(values) == len(prompts)
+    }
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def _flattened(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row with its published CounterFact rewrite, if any, in plain fields."""
+    rewrite = row.get("requested_rewrite")
+    if not isinstance(rewrite, Mapping):
+        return row
+    prompt, subject = rewrite.get("prompt"), rewrite.get("subject")
+    if isinstance(prompt, str) and isinstance(subject, str):
+        prompt = prompt.replace("{}", subject)
+    return {**rewrite, "prompt": prompt}
+
+
+def _first(row: Mapping[str, Any], name: str) -> Any:
+    names = _OTHER_NAMES.get(name, (name,))
+    return next((row[n] for n in names if row.get(n) is not None), None)
+
+
+def _text(value: Any) -> Any:
+    """Return the text of an answer: itself, the first of its aliases, or its "str"."""
+    while isinstance(value, list) and value:
+        value = value[0]
+    return value.get("str") if isinstance(value, Mapping) else value
+
+
+def _moment(name: str, value: Any) -> date:
+    try:
+        # A date has ten characters; as a datetime it would have no time zone.
+        return date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} is not an ISO date or time: {value!r}") from error
+
+
+def _metadata(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = row.get("metadata")
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping):
+        raise DataError(f"metadata is not a JSON object: {metadata!r}")
+    return metadata

@@ -1,0 +1,134 @@
+"""One SQLite file: where it is, who may write, and how traces are erased."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lte_chains.errors import StoreError
+from lte_chains.store.connections import ConnectionPool
+from lte_chains.store.schema import BUSY_SECONDS, connector, prepare
+
+_POOL_SIZE = 8
+_log = logging.getLogger(__name__)
+
+
+class Database:
+    """Transactions on one SQLite file, for many threads and processes.
+
+    Args:
+        path: The file, made if it does not exist; ":memory:" for none.
+
+    Raises:
+        StoreError: The path cannot be used; see `lte_chains.store.schema.prepare`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open or create the file, and finish an erasure that was interrupted."""
+        self._path = None if path == ":memory:" else Path(path).expanduser().absolute()
+        self.name = ":memory:" if self._path is None else str(self._path)
+        if self._path is not None and self._path.is_dir():
+            raise StoreError(f"{self.name} is a folder: give the path of a file in it")
+        if self._path is not None and not self._path.parent.is_dir():
+            raise StoreError(f"the folder {self._path.parent} does not exist: create it first")
+        self._start()
+        try:
+            with self._pool.connection() as connection:
+                prepare(connection, self.name)
+            self.erase_traces()
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that sees one state of the file throughout.
+
+        Raises:
+            StoreError: The database is closed, or SQLite fails.
+        """
+        self._leave_parent()
+        with self._pool.connection() as connection:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection inside a write transaction: all or nothing.
+
+        It is committed, and on the disk, when the block ends without an error.
+
+        Raises:
+            StoreError: The database is closed, or SQLite fails.
+        """
+        with self._alone() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    def erase_traces(self) -> None:
+        """Rewrite the file if deleted text may still lie in its free space or its log.
+
+        Raises:
+            StoreError: Another process keeps reading an old state.
+        """
+        with self._alone() as connection:
+            mark = connection.execute("SELECT value FROM meta WHERE name = 'scrub'").fetchone()
+            if mark is None:
+                return
+            connection.execute("VACUUM")
+            deadline = time.monotonic() + BUSY_SECONDS
+            while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"edits were purged, but another process still reads {self.name}, so "
+                        "traces stay in its log: close that reader and purge the same ids again"
+                    )
+                time.sleep(0.01)
+            # Only this erasure's mark: a purge in between has set another one.
+            connection.execute(
+                "DELETE FROM meta WHERE name = 'scrub' AND value = ?", (mark["value"],)
+            )
+            _log.info("erased the traces of purged edits from %s", self.name)
+
+    def close(self) -> None:
+        """Close the file; further calls raise `StoreError`."""
+        self._pool.close()
+
+    def _start(self) -> None:
+        # An in-memory database lives and dies with its one connection.
+        size = 1 if self._path is None else _POOL_SIZE
+        self._pool = ConnectionPool(connector(self._path), size=size, name=self.name)
+        self._write_lock = threading.Lock()
+        self._pid = os.getpid()
+
+    @contextmanager
+    def _alone(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection to one thread of this process at a time.
+
+        Threads queue here: SQLite's own waiting is polling, and unfair.
+        """
+        self._leave_parent()
+        with self._write_lock, self._pool.connection() as connection:
+            yield connection
+
+    def _leave_parent(self) -> None:
+        """Start afresh in a forked child: connections and held locks must not cross a fork."""
+        if self._path is not None and self._pid != os.getpid():
+            self._pool.abandon()
+            self._start()
+
+
+def demand_erasure(connection: sqlite3.Connection) -> None:
+    """Note, in a purge's own transaction, that traces must be erased after it."""
+    connection.execute(
+        "INSERT OR REPLACE INTO meta (name, value) VALUES ('scrub', ?)", (uuid.uuid4().hex,)
+    )

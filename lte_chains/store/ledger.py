@@ -1,0 +1,229 @@
+"""What one writing call does to the SQLite ledger, inside its transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from lte_chains.edit import Edit
+from lte_chains.errors import UnknownEditError
+from lte_chains.store.base import Action, Operation
+from lte_chains.store.rows import CONTENT, Content, digest, moment
+
+_INSERT_VERSION = f"""INSERT INTO versions
+    (namespace, id, version, revision, {", ".join(CONTENT)}, slot, digest)
+    VALUES (?, ?, ?, ?, {", ".join("?" * len(CONTENT))}, ?, ?)"""  # noqa: S608
+_INSERT_LIVE = """INSERT OR REPLACE INTO live
+    (namespace, id, key, version, slot, digest, valid_from, valid_until)
+    SELECT namespace, id, key, version, slot, digest, valid_from, valid_until
+    FROM versions WHERE namespace = ? AND id = ? AND version = ?"""
+# NULL stands for "always" on either side.
+_RIVALS = """SELECT id, version FROM live
+    WHERE namespace = :namespace AND slot = :slot AND id <> :id
+    AND (valid_from IS NULL OR :until IS NULL OR valid_from < :until)
+    AND (valid_until IS NULL OR :start IS NULL OR :start < valid_until)
+    ORDER BY key"""
+_LAST_EVENT = """SELECT version, action FROM events
+    WHERE namespace = ? AND id = ? ORDER BY seq DESC LIMIT 1"""
+
+STATE_AT = """SELECT e.id, e.version FROM events AS e
+    WHERE e.namespace = :namespace AND e.revision <= :revision
+    AND e.action IN ('add', 'restore')
+    AND NOT EXISTS (
+        SELECT 1 FROM events AS later
+        WHERE later.namespace = e.namespace AND later.id = e.id
+        AND later.seq > e.seq AND later.revision <= :revision
+    )"""
+"""Ids and versions that were live at a revision, purged ones included."""
+
+
+@dataclass
+class Transaction:
+    """The changes of one call to one namespace: one new revision, or none.
+
+    The revision is taken with the first change, so a call that changes nothing
+    leaves no trace. Use it inside ``BEGIN IMMEDIATE``.
+    """
+
+    connection: sqlite3.Connection
+    namespace: str
+    operation: Operation
+    _revision: int | None = field(default=None, init=False)
+
+    @property
+    def revision(self) -> int:
+        """The revision that this call writes; reading it takes it."""
+        if self._revision is None:
+            self._revision = take_revision(self.connection, self.namespace, self.operation)
+        return self._revision
+
+    def put(self, edit: Edit, content: Content, vector: bytes) -> str:
+        """Store an edit unless it is live already; return its id."""
+        mark = digest(content)
+        id_ = edit.id or self._live_id(mark) or uuid.uuid4().hex
+        row = self._execute(
+            "SELECT digest FROM live WHERE namespace = ? AND id = ?", self.namespace, id_
+        ).fetchone()
+        if row is not None and row["digest"] == mark:
+            return id_
+        version = self._latest_version(id_) + 1
+        slot = edit.slot or None  # a prompt of nothing but punctuation names no slot
+        key = self._execute(
+            _INSERT_VERSION,
+            *(self.namespace, id_, version, self.revision, *content, slot, mark),
+        ).lastrowid
+        self._execute("INSERT INTO vectors (key, vector) VALUES (?, ?)", key, vector)
+        self._supersede_rivals(edit, id_, slot)
+        self._make_live(id_, version, "add")
+        return id_
+
+    def retract(self, ids: Sequence[str], *, missing_ok: bool) -> None:
+        """Withdraw live edits.
+
+        Raises:
+            UnknownEditError: The namespace never held an id, and not `missing_ok`.
+        """
+        if not missing_ok:
+            self.require_known(ids)
+        for id_ in ids:
+            version = self._live_version(id_)
+            if version is not None:
+                self._end(id_, version, "retract")
+
+    def rollback(self, revision: int) -> None:
+        """Make the state that of an earlier revision, but for what has been purged since."""
+        state = self.connection.execute(
+            STATE_AT, {"namespace": self.namespace, "revision": revision}
+        )
+        then = {row["id"]: row["version"] for row in state if self._is_stored(*row)}
+        now = {
+            row["id"]: row["version"]
+            for row in self._execute(
+                "SELECT id, version FROM live WHERE namespace = ? ORDER BY key", self.namespace
+            )
+        }
+        for id_, version in now.items():
+            if id_ not in then:
+                self._end(id_, version, "retract")
+        for id_, version in then.items():
+            if now.get(id_) != version:
+                self._make_live(id_, version, "restore")
+
+    def purge(self, ids: Sequence[str]) -> None:
+        """Delete every version of edits; the events that tell of them stay.
+
+        Raises:
+            UnknownEditError: The namespace never held an id.
+        """
+        self.require_known(ids)
+        for id_ in ids:
+            latest = self._latest_version(id_)
+            last = self._execute(_LAST_EVENT, self.namespace, id_).fetchone()
+            if last["action"] == "purge":
+                continue
+            where = "namespace = ? AND id = ?"
+            keys = f"SELECT key FROM versions WHERE {where}"  # noqa: S608
+            self._execute(f"DELETE FROM vectors WHERE key IN ({keys})", self.namespace, id_)  # noqa: S608
+            self._execute(f"DELETE FROM versions WHERE {where}", self.namespace, id_)  # noqa: S608
+            self._end(id_, latest, "purge")
+
+    def require_known(self, ids: Sequence[str]) -> None:
+        """Check that the namespace has held every id at some time.
+
+        Raises:
+            UnknownEditError: It has not.
+        """
+        unknown = [
+            id_ for id_ in ids if self._execute(_LAST_EVENT, self.namespace, id_).fetchone() is None
+        ]
+        if unknown:
+            raise UnknownEditError(
+                f"no edit {', '.join(map(repr, unknown[:5]))}"
+                f"{' and others' if len(unknown) > 5 else ''} in namespace {self.namespace!r}: "
+                "nothing was changed. edits() and history() list the ids"
+            )
+
+    def _supersede_rivals(self, edit: Edit, id_: str, slot: str | None) -> None:
+        if slot is None:
+            return
+        parameters = {
+            "namespace": self.namespace,
+            "slot": slot,
+            "id": id_,
+            "start": moment(edit.valid_from),
+            "until": moment(edit.valid_until),
+        }
+        for rival in self.connection.execute(_RIVALS, parameters).fetchall():
+            self._end(rival["id"], rival["version"], "supersede", superseded_by=id_)
+
+    def _make_live(self, id_: str, version: int, action: Action) -> None:
+        self._execute(_INSERT_LIVE, self.namespace, id_, version)
+        self._note(action, id_, version)
+
+    def _end(
+        self, id_: str, version: int, action: Action, *, superseded_by: str | None = None
+    ) -> None:
+        self._execute("DELETE FROM live WHERE namespace = ? AND id = ?", self.namespace, id_)
+        self._note(action, id_, version, superseded_by)
+
+    def _note(
+        self, action: Action, id_: str, version: int, superseded_by: str | None = None
+    ) -> None:
+        self._execute(
+            "INSERT INTO events (namespace, revision, action, id, version, superseded_by) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            *(self.namespace, self.revision, action, id_, version, superseded_by),
+        )
+
+    def _live_id(self, mark: bytes) -> str | None:
+        row = self._execute(
+            "SELECT id FROM live WHERE namespace = ? AND digest = ? ORDER BY key LIMIT 1",
+            *(self.namespace, mark),
+        ).fetchone()
+        return None if row is None else str(row["id"])
+
+    def _live_version(self, id_: str) -> int | None:
+        row = self._execute(
+            "SELECT version FROM live WHERE namespace = ? AND id = ?", self.namespace, id_
+        ).fetchone()
+        return None if row is None else int(row["version"])
+
+    def _latest_version(self, id_: str) -> int:
+        """Return the highest version ever used: numbers of purged versions stay taken."""
+        row = self._execute(
+            "SELECT coalesce(max(version), 0) FROM events WHERE namespace = ? AND id = ?",
+            self.namespace,
+            id_,
+        ).fetchone()
+        return int(row[0])
+
+    def _is_stored(self, id_: str, version: int) -> bool:
+        found = self._execute(
+            "SELECT 1 FROM versions WHERE namespace = ? AND id = ? AND version = ?",
+            *(self.namespace, id_, version),
+        ).fetchone()
+        return found is not None
+
+    def _execute(self, statement: str, *parameters: object) -> sqlite3.Cursor:
+        return self.connection.execute(statement, parameters)
+
+
+def take_revision(connection: sqlite3.Connection, namespace: str, operation: Operation) -> int:
+    """Write the next revision of a namespace and return its number.
+
+    Ledger time never runs backwards, even if the clock does: `as_of` relies on it.
+    """
+    last = connection.execute(
+        "SELECT revision, at FROM revisions WHERE namespace = ? ORDER BY revision DESC LIMIT 1",
+        (namespace,),
+    ).fetchone()
+    now = moment(datetime.now(UTC))
+    revision, at = (1, now) if last is None else (last["revision"] + 1, max(now or "", last["at"]))
+    connection.execute(
+        "INSERT INTO revisions (namespace, revision, operation, at) VALUES (?, ?, ?, ?)",
+        (namespace, revision, operation, at),
+    )
+    return int(revision)

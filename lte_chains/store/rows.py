@@ -1,0 +1,103 @@
+"""Edits as rows of SQL: plain text, ISO dates and JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from lte_chains.edit import Edit
+from lte_chains.errors import InvalidEditError
+
+CONTENT = (
+    "prompt",
+    "target_new",
+    "subject",
+    "relation",
+    "statement",
+    "valid_from",
+    "valid_until",
+    "source",
+    "metadata",
+)
+"""The columns that hold what the caller gave, in the order of `encode`."""
+
+Content = tuple[str | None, ...]
+"""An edit's content, one text for each column of `CONTENT`."""
+
+
+def encode(edit: Edit) -> Content:
+    """Return an edit's content as SQL values.
+
+    Raises:
+        InvalidEditError: The metadata are not JSON values, or a text is not
+            valid Unicode.
+    """
+    content = (
+        edit.prompt,
+        edit.target_new,
+        edit.subject,
+        edit.relation,
+        edit.statement,
+        moment(edit.valid_from),
+        moment(edit.valid_until),
+        edit.source,
+        _json_object(edit.metadata),
+    )
+    try:
+        "".join(text for text in (*content, edit.id) if text is not None).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidEditError(
+            f"an edit's text is not valid Unicode ({error.reason} at {error.start}): "
+            "decode it with the right encoding first"
+        ) from error
+    return content
+
+
+def digest(content: Content) -> bytes:
+    """Return a hash that two edits share if and only if their content is the same."""
+    return hashlib.sha256(json.dumps(content).encode()).digest()
+
+
+def decode(row: sqlite3.Row) -> Edit:
+    """Return the edit of a row of the versions table."""
+    fields: dict[str, Any] = {name: row[name] for name in CONTENT}
+    fields["metadata"] = json.loads(fields["metadata"])
+    for name in ("valid_from", "valid_until"):
+        if fields[name] is not None:
+            fields[name] = datetime.fromisoformat(fields[name])
+    return Edit(
+        **fields,
+        id=row["id"],
+        namespace=row["namespace"],
+        version=row["version"],
+        revision=row["revision"],
+    )
+
+
+def moment(value: datetime | None) -> str | None:
+    """Return a moment as text that sorts as time does.
+
+    Example:
+        >>> moment(datetime(2026, 1, 2, tzinfo=UTC))
+        '2026-01-02T00:00:00.000000+00:00'
+    """
+    return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _json_object(metadata: Mapping[str, Any]) -> str:
+    """Return metadata as JSON that reads back as equal values."""
+    plain = dict(metadata)
+    try:
+        text = json.dumps(plain, allow_nan=False)
+        if json.loads(text) == plain:
+            return text
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidEditError(f"metadata must be JSON values: {error}") from error
+    raise InvalidEditError(
+        f"metadata would not come back as they are: {plain!r}. "
+        "Use JSON values: strings as keys, lists instead of tuples"
+    )

@@ -1,0 +1,154 @@
+"""The SQLite file: its tables, its marks, and how it is opened.
+
+`versions` holds every text ever stored, `vectors` its embedding, `events` what
+each revision did to which version; all three only grow (a purge is the one
+exception). `live` is the ledger's state at its latest revision, kept in the same
+transactions so that slots are found by an index lookup.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lte_chains.errors import StoreError
+from lte_chains.store.connections import explained
+
+APPLICATION_ID = 0x4C544531
+"""Marks a file as ours ("LTE1"), in SQLite's header."""
+SCHEMA_VERSION = 1
+"""Format of the tables below; a file of a later one is refused."""
+BUSY_SECONDS = 30.0
+"""How long a call waits for another process's transaction."""
+
+TABLES = (
+    """CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE revisions (
+        namespace TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        operation TEXT NOT NULL,
+        at TEXT NOT NULL,
+        PRIMARY KEY (namespace, revision)
+    ) WITHOUT ROWID""",
+    # AUTOINCREMENT: the key of a purged version must never name another one.
+    """CREATE TABLE versions (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        namespace TEXT NOT NULL,
+        id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        prompt TEXT NOT NULL,
+        target_new TEXT NOT NULL,
+        subject TEXT,
+        relation TEXT,
+        statement TEXT,
+        valid_from TEXT,
+        valid_until TEXT,
+        source TEXT,
+        metadata TEXT NOT NULL,
+        slot TEXT,
+        digest BLOB NOT NULL,
+        UNIQUE (namespace, id, version)
+    )""",
+    """CREATE TABLE vectors (key INTEGER PRIMARY KEY, vector BLOB NOT NULL)""",
+    """CREATE TABLE events (
+        seq INTEGER PRIMARY KEY,
+        namespace TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        action TEXT NOT NULL,
+        id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        superseded_by TEXT
+    )""",
+    """CREATE INDEX events_by_id ON events (namespace, id, seq)""",
+    """CREATE INDEX events_by_revision ON events (namespace, revision)""",
+    """CREATE TABLE live (
+        namespace TEXT NOT NULL,
+        id TEXT NOT NULL,
+        key INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        slot TEXT,
+        digest BLOB NOT NULL,
+        valid_from TEXT,
+        valid_until TEXT,
+        PRIMARY KEY (namespace, id)
+    ) WITHOUT ROWID""",
+    """CREATE INDEX live_by_slot ON live (namespace, slot)""",
+    """CREATE INDEX live_by_digest ON live (namespace, digest)""",
+)
+
+
+def connector(path: Path | None) -> Callable[[], sqlite3.Connection]:
+    """Return a function that connects to a file, or to a new in-memory database."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            ":memory:" if path is None else path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,  # transactions begin and end where the code says so
+            check_same_thread=False,  # the pool hands a connection to one thread at a time
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+        return connection
+
+    return connect
+
+
+def prepare(connection: sqlite3.Connection, name: str) -> None:
+    """Make sure that the database is ours: create its tables, or check its marks.
+
+    Nothing is written to a file that turns out not to be ours.
+
+    Raises:
+        StoreError: Another program's database, a later format, a damaged file,
+            or a place that cannot be written.
+    """
+    with explained(name):
+        if _check(connection, name):
+            return
+        _use_wal(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        if not _check(connection, name):  # another process may have been first
+            for statement in TABLES:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+
+
+def _check(connection: sqlite3.Connection, name: str) -> bool:
+    """Return whether the tables are there; False for an empty database."""
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    mark = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if not tables and not mark:
+        return False
+    if mark != APPLICATION_ID:
+        raise StoreError(
+            f"{name} is a SQLite database of another program: it was left as it is; "
+            "give a path of its own for the memory"
+        )
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{name} was written by a later version of lte-chains (format {version}, this one "
+            f"reads up to {SCHEMA_VERSION}): pip install --upgrade lte-chains"
+        )
+    return True
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; SQLite's own busy timeout does not cover the switch."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return

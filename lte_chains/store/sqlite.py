@@ -1,0 +1,330 @@
+"""The default store: a ledger in one SQLite file, with an exact index in memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from lte_chains.edit import Edit
+from lte_chains.errors import StoreError, UnknownEditError
+from lte_chains.index import VectorIndex
+from lte_chains.store.base import HistoryEntry, Vectors, VectorSpace, check_space
+from lte_chains.store.database import Database, demand_erasure
+from lte_chains.store.ledger import STATE_AT, Transaction, take_revision
+from lte_chains.store.rows import decode, encode, moment
+
+_LIVE = """SELECT v.* FROM live AS l JOIN versions AS v ON v.key = l.key
+    WHERE l.namespace = ? ORDER BY v.key"""
+_LIVE_BY_ID = """SELECT v.* FROM live AS l JOIN versions AS v ON v.key = l.key
+    WHERE l.namespace = ? AND l.id IN (SELECT value FROM json_each(?))"""
+_VECTORS_BY_ID = """SELECT l.id, x.vector FROM live AS l JOIN vectors AS x ON x.key = l.key
+    WHERE l.namespace = ? AND l.id IN (SELECT value FROM json_each(?))"""
+_STATE = f"""SELECT v.* FROM ({STATE_AT}) AS state JOIN versions AS v
+    ON v.namespace = :namespace AND v.id = state.id AND v.version = state.version
+    ORDER BY v.key"""  # noqa: S608
+_HISTORY = """SELECT r.revision AS at_revision, r.operation, r.at,
+        e.action, e.id AS event_id, e.version AS event_version, e.superseded_by, v.*
+    FROM revisions AS r
+    LEFT JOIN events AS e ON e.namespace = r.namespace AND e.revision = r.revision
+    LEFT JOIN versions AS v
+        ON v.namespace = e.namespace AND v.id = e.id AND v.version = e.version
+    WHERE r.namespace = :namespace AND (:id IS NULL OR e.id = :id)
+    ORDER BY r.revision, e.seq"""
+_HEAD = "SELECT coalesce(max(revision), 0) FROM revisions WHERE namespace = ?"
+_NEWER = "SELECT * FROM versions WHERE key > ? ORDER BY key"
+_ALL_VECTORS = """SELECT l.id, l.key, x.vector FROM live AS l JOIN vectors AS x ON x.key = l.key
+    WHERE l.namespace = ? ORDER BY l.key"""
+_CHANGED_VECTORS = """SELECT touched.id, l.key, x.vector
+    FROM (SELECT DISTINCT id FROM events WHERE namespace = :namespace AND revision > :since)
+        AS touched
+    LEFT JOIN live AS l ON l.namespace = :namespace AND l.id = touched.id
+    LEFT JOIN vectors AS x ON x.key = l.key
+    ORDER BY l.key"""
+
+
+class SQLiteStore:
+    """Edits in a SQLite file, shared by threads and processes; see `EditStore`.
+
+    A write-ahead log with a full sync at every commit: what a call has returned
+    survives the process and the machine. Each process keeps an exact index of
+    the namespaces it searches and brings it up to date before every search.
+
+    Args:
+        path: The file, made if it does not exist; ":memory:" for none.
+
+    Raises:
+        StoreError: The path cannot be used; see `lte_chains.store.schema.prepare`.
+
+    Example:
+        >>> import numpy as np
+        >>> store = SQLiteStore(":memory:")
+        >>> [id_] = store.add("default", [Edit(prompt="2 + 2 is", target_new="5")],
+        ...                   np.float32([[1, 0]]), fingerprint="demo")
+        >>> store.revision("default"), store.get("default", [id_])[id_].target_new
+        (1, '5')
+        >>> store.close()
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open or create the file."""
+        self._database = Database(path)
+        # By process too: a fork may catch a thread in the middle of an update.
+        self._indexes: dict[tuple[int, str], VectorIndex] = {}
+
+    @property
+    def name(self) -> str:
+        """The file's path, or ":memory:"."""
+        return self._database.name
+
+    def space(self) -> VectorSpace | None:
+        """Return the space of the stored vectors; None before the first edit."""
+        with self._database.reading() as connection:
+            return _read_space(connection)
+
+    def revision(self, namespace: str) -> int:
+        """Return the latest revision of a namespace; 0 if it never held an edit."""
+        with self._database.reading() as connection:
+            return _head(connection, namespace)
+
+    def add(
+        self, namespace: str, edits: Sequence[Edit], vectors: Vectors, *, fingerprint: str
+    ) -> list[str]:
+        """Store edits in order, in one transaction, and return their ids; see `EditStore`."""
+        if not edits:
+            return []
+        contents = [encode(edit) for edit in edits]
+        space = VectorSpace(fingerprint, vectors.shape[1])
+        with self._database.writing() as connection:
+            _claim_space(connection, space)
+            transaction = Transaction(connection, namespace, "add")
+            rows = zip(edits, contents, vectors, strict=True)
+            return [transaction.put(edit, content, _blob(v)) for edit, content, v in rows]
+
+    def retract(self, namespace: str, ids: Sequence[str], *, missing_ok: bool = False) -> int:
+        """Withdraw live edits; return the revision. See `EditStore`."""
+        with self._database.writing() as connection:
+            Transaction(connection, namespace, "retract").retract(ids, missing_ok=missing_ok)
+            return _head(connection, namespace)
+
+    def rollback(self, namespace: str, revision: int) -> int:
+        """Make the live edits those of an earlier revision; return the new revision."""
+        with self._database.writing() as connection:
+            _require_revision(connection, namespace, revision)
+            Transaction(connection, namespace, "rollback").rollback(revision)
+            return _head(connection, namespace)
+
+    def purge(self, namespace: str, ids: Sequence[str]) -> int:
+        """Erase all versions of edits beyond recovery; return the revision.
+
+        Raises:
+            UnknownEditError: The namespace never held an id.
+            StoreError: The edits are gone, but traces stay in the log while
+                another process reads it; see `Database.erase_traces`.
+        """
+        with self._database.writing() as connection:
+            Transaction(connection, namespace, "purge").purge(ids)
+            demand_erasure(connection)
+            revision = _head(connection, namespace)
+        self._database.erase_traces()
+        return revision
+
+    def reembed(self, embed: Callable[[Sequence[Edit]], Vectors], *, fingerprint: str) -> None:
+        """Replace the vectors of all versions in all namespaces, in one transaction.
+
+        Embedding happens before the transaction; what others add in the meantime
+        is embedded in further rounds, until there is nothing new.
+        """
+        fresh: dict[int, bytes] = {}
+        while True:
+            with self._database.writing() as connection:
+                rows = connection.execute(_NEWER, (max(fresh, default=0),)).fetchall()
+                if not rows:
+                    _replace_vectors(connection, fresh, fingerprint)
+                    return
+            vectors = embed([decode(row) for row in rows])
+            fresh |= {row["key"]: _blob(v) for row, v in zip(rows, vectors, strict=True)}
+
+    def edits(self, namespace: str, *, as_of: int | datetime | None = None) -> list[Edit]:
+        """Return the live edits, oldest first; those of an earlier moment with `as_of`."""
+        with self._database.reading() as connection:
+            if as_of is None:
+                rows = connection.execute(_LIVE, (namespace,)).fetchall()
+            else:
+                revision = _revision_at(connection, namespace, as_of)
+                parameters = {"namespace": namespace, "revision": revision}
+                rows = connection.execute(_STATE, parameters).fetchall()
+        return [decode(row) for row in rows]
+
+    def get(self, namespace: str, ids: Sequence[str]) -> dict[str, Edit]:
+        """Return those of the edits that are live, by id."""
+        with self._database.reading() as connection:
+            rows = connection.execute(_LIVE_BY_ID, (namespace, json.dumps(list(ids)))).fetchall()
+        return {row["id"]: decode(row) for row in rows}
+
+    def history(self, namespace: str, id_: str | None = None) -> list[HistoryEntry]:
+        """Return what happened, oldest first: to one edit, or to all. See `EditStore`."""
+        with self._database.reading() as connection:
+            if id_ is not None:
+                Transaction(connection, namespace, "add").require_known([id_])
+            rows = connection.execute(_HISTORY, {"namespace": namespace, "id": id_}).fetchall()
+        return [_history_entry(row) for row in rows]
+
+    def nearest(
+        self,
+        namespace: str,
+        vector: Vectors,
+        k: int,
+        *,
+        fingerprint: str,
+        accept: Callable[[Edit], bool] | None = None,
+    ) -> list[tuple[Edit, float]]:
+        """Return the `k` live, accepted edits of highest cosine; see `EditStore`."""
+        index = self._index(namespace, VectorSpace(fingerprint, len(vector)))
+        hits: list[tuple[Edit, float]] = []
+        for portion in index.ranked(vector, first=k):
+            rows = self._versions(namespace, [key for key, _ in portion])
+            for key, score in portion:
+                if key not in rows:  # purged since the index was read
+                    continue
+                edit = decode(rows[key])
+                if accept is None or accept(edit):
+                    hits.append((edit, score))
+                if len(hits) == k:
+                    return hits
+        return hits
+
+    def vectors(self, namespace: str, ids: Sequence[str]) -> dict[str, Vectors]:
+        """Return the vectors of those of the edits that are live, by id."""
+        with self._database.reading() as connection:
+            parameters = (namespace, json.dumps(list(ids)))
+            rows = connection.execute(_VECTORS_BY_ID, parameters).fetchall()
+        return {row["id"]: np.frombuffer(row["vector"], np.float32) for row in rows}
+
+    def close(self) -> None:
+        """Release the file; further calls raise `StoreError`."""
+        self._database.close()
+
+    def _versions(self, namespace: str, keys: Sequence[int]) -> dict[int, sqlite3.Row]:
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM versions "
+                "WHERE namespace = ? AND key IN (SELECT value FROM json_each(?))",
+                (namespace, json.dumps(keys)),
+            ).fetchall()
+        return {row["key"]: row for row in rows}
+
+    def _index(self, namespace: str, space: VectorSpace) -> VectorIndex:
+        """Return the namespace's index, no older than the ledger was at the call."""
+        slot = (os.getpid(), namespace)
+        index = self._indexes.setdefault(slot, VectorIndex(space.dimension))
+        with self._database.reading() as connection:
+            recorded, head = _read_space(connection), _head(connection, namespace)
+        if recorded is not None:
+            check_space(recorded, space)
+        if index.dimension != space.dimension:
+            index = self._indexes[slot] = VectorIndex(space.dimension)
+        if index.revision < head:
+            with index.lock, self._database.reading() as connection:
+                self._catch_up(index, connection, namespace)
+        return index
+
+    def _catch_up(self, index: VectorIndex, connection: sqlite3.Connection, namespace: str) -> None:
+        """Apply the revisions that the index has not seen; the caller holds its lock."""
+        head, since = _head(connection, namespace), index.revision
+        if head <= since:
+            return
+        parameters = {"namespace": namespace, "since": since}
+        stale = connection.execute(
+            "SELECT 1 FROM revisions WHERE namespace = :namespace AND revision > :since "
+            "AND operation = 'reembed'",
+            parameters,
+        ).fetchone()
+        try:
+            if since == 0 or stale is not None:
+                index.rebuild(head, map(tuple, connection.execute(_ALL_VECTORS, (namespace,))))
+            else:
+                index.update(head, map(tuple, connection.execute(_CHANGED_VECTORS, parameters)))
+        except ValueError as error:
+            raise StoreError(
+                f"{self.name} holds vectors of a wrong length: the file is damaged; restore it "
+                "from a backup, or call memory.reembed(memory.embeddings)"
+            ) from error
+
+
+def _head(connection: sqlite3.Connection, namespace: str) -> int:
+    return int(connection.execute(_HEAD, (namespace,)).fetchone()[0])
+
+
+def _read_space(connection: sqlite3.Connection) -> VectorSpace | None:
+    row = connection.execute("SELECT value FROM meta WHERE name = 'space'").fetchone()
+    return None if row is None else VectorSpace(**json.loads(row["value"]))
+
+
+def _claim_space(connection: sqlite3.Connection, space: VectorSpace) -> None:
+    """Record the space of a new store's first vectors; later ones must be of it."""
+    recorded = _read_space(connection)
+    if recorded is not None:
+        check_space(recorded, space)
+        return
+    _write_space(connection, space)
+
+
+def _write_space(connection: sqlite3.Connection, space: VectorSpace) -> None:
+    text = json.dumps({"fingerprint": space.fingerprint, "dimension": space.dimension})
+    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('space', ?)", (text,))
+
+
+def _replace_vectors(
+    connection: sqlite3.Connection, fresh: dict[int, bytes], fingerprint: str
+) -> None:
+    if not fresh:
+        connection.execute("DELETE FROM meta WHERE name = 'space'")
+        return
+    changes = [(vector, key) for key, vector in fresh.items()]
+    connection.executemany("UPDATE vectors SET vector = ? WHERE key = ?", changes)
+    dimension = len(changes[0][0]) // np.dtype(np.float32).itemsize
+    _write_space(connection, VectorSpace(fingerprint, dimension))
+    for row in connection.execute("SELECT DISTINCT namespace FROM revisions").fetchall():
+        take_revision(connection, row["namespace"], "reembed")
+
+
+def _revision_at(connection: sqlite3.Connection, namespace: str, as_of: int | datetime) -> int:
+    """Return the revision that was the latest at a moment, or check a given one."""
+    if not isinstance(as_of, datetime):
+        _require_revision(connection, namespace, as_of)
+        return as_of
+    row = connection.execute(
+        "SELECT coalesce(max(revision), 0) FROM revisions WHERE namespace = ? AND at <= ?",
+        (namespace, moment(as_of)),
+    ).fetchone()
+    return int(row[0])
+
+
+def _require_revision(connection: sqlite3.Connection, namespace: str, revision: int) -> None:
+    head = _head(connection, namespace)
+    if not 0 <= revision <= head:
+        raise UnknownEditError(
+            f"namespace {namespace!r} has no revision {revision}: give one from 0 to {head}"
+        )
+
+
+def _history_entry(row: sqlite3.Row) -> HistoryEntry:
+    return HistoryEntry(
+        revision=row["at_revision"],
+        at=datetime.fromisoformat(row["at"]),
+        operation=row["operation"],
+        action=row["action"] or row["operation"],
+        id=row["event_id"],
+        version=row["event_version"],
+        edit=None if row["key"] is None else decode(row),
+        superseded_by=row["superseded_by"],
+    )
+
+
+def _blob(vector: Vectors) -> bytes:
+    return np.ascontiguousarray(vector, np.float32).tobytes()
