@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 import warnings
+from functools import cache
 from pathlib import Path
 
 TEMPLATE = (
@@ -17,6 +21,25 @@ TEXT = [
     "What is the capital of France? Paris is the capital of France.",
     "0 1 2 3 4 5 6 7 8 9 é ü ß 東京 🙂",
 ]
+
+
+@cache
+def tiny_llama() -> Path:
+    """Return the folder of a random model that all tests of a session share."""
+    return save_llama(_scratch() / "model")
+
+
+@cache
+def tiny_adapter() -> Path:
+    """Return the folder of a random LoRA adapter for `tiny_llama`."""
+    return save_adapter(tiny_llama(), _scratch() / "adapter")
+
+
+@cache
+def _scratch() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="lte-tiny-models-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def save_tokenizer(folder: Path, *, chat_template: str | None = TEMPLATE) -> int:
