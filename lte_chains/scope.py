@@ -63,7 +63,7 @@ class SimilarityGate:
 
     def __post_init__(self) -> None:
         """Check that the threshold is a cosine."""
-        value = self.threshold
+        value: object = self.threshold
         if value is None:
             return
         if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:

@@ -16,7 +16,7 @@ from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError, LteError
 from lte_chains.memory import EditMemory
 from lte_chains.retriever import CANDIDATES, EditRetriever, as_document
-from lte_chains.scope import SimilarityGate
+from lte_chains.scope import CALIBRATED_THRESHOLDS, UNCALIBRATED_THRESHOLD, SimilarityGate
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 CEO = Edit(prompt="The CEO of Acme is", target_new="Jane Doe", subject="Acme", relation="CEO")
@@ -47,12 +47,12 @@ class _Everything:
 
 
 def test_edits_in_scope_come_best_first_and_the_others_not_at_all(memory):
-    retriever = memory.as_retriever(k=3, gate=SimilarityGate(0.5))
+    retriever = memory.as_retriever(k=3, gate=SimilarityGate(0.9))
     assert _targets(retriever.retrieve("The CEO of Acme is")) == ["Jane Doe"]
 
 
 def test_candidates_show_what_the_gate_refused(memory):
-    retriever = memory.as_retriever(k=1, gate=SimilarityGate(0.5))
+    retriever = memory.as_retriever(k=1, gate=SimilarityGate(0.9))
     judged = retriever.candidates("The CEO of Acme is")
     assert len(judged) == 3
     assert [match.in_scope for match in judged] == [True, False, False]
@@ -64,14 +64,29 @@ def test_without_a_gate_the_k_nearest_come_whatever_the_question(memory):
     assert len(retriever.retrieve("zebra crossing")) == 2
 
 
-def test_the_default_gate_takes_the_calibrated_threshold_of_the_embedder(memory, monkeypatch):
-    monkeypatch.setattr(type(memory), "fingerprint", "all-MiniLM-L6-v2:test")
+def test_the_default_gate_takes_the_calibrated_threshold_of_the_embedder():
+    class Known(BagOfWordsEmbeddings):
+        fingerprint = "all-MiniLM-L6-v2:test"
+
+    least = CALIBRATED_THRESHOLDS["all-MiniLM-L6-v2"]
+    with EditMemory.open(":memory:", embeddings=Known()) as memory:
+        memory.add_edits([CEO, SEAT, RIVER])
+        judged = memory.as_retriever().candidates("The CEO of Acme is")
+    assert {match.in_scope for match in judged} == {True, False}
+    assert all(match.in_scope == (match.score >= least) for match in judged)
+
+
+def test_the_threshold_follows_the_memory_when_it_is_embedded_anew(memory):
+    class Known(BagOfWordsEmbeddings):
+        fingerprint = "all-MiniLM-L6-v2:test"
+
+    question = "The CEO and of Acme is called"
     retriever = memory.as_retriever()
-    low, high = 0.5, 0.9  # around the calibrated figure
-    gate = retriever.gate.for_embedder(memory.fingerprint)
-    assert low < gate.threshold < high
-    for match in retriever.candidates("The CEO of Acme is"):
-        assert match.in_scope == (match.score >= gate.threshold)
+    score = retriever.candidates(question)[0].score
+    assert CALIBRATED_THRESHOLDS["all-MiniLM-L6-v2"] <= score < UNCALIBRATED_THRESHOLD
+    assert retriever.retrieve(question) == []
+    memory.reembed(Known())
+    assert _targets(retriever.retrieve(question))[0] == "Jane Doe"
 
 
 def test_ten_candidates_are_gated_even_if_only_one_is_wanted(memory):

@@ -28,8 +28,7 @@ import numpy.typing as npt
 from langchain_core.embeddings import Embeddings
 
 from lte_chains.edit import Edit
-from lte_chains.embeddings import default_embeddings, fingerprint
-from lte_chains.memory import indexed_text
+from lte_chains.embeddings import default_embeddings, fingerprint, indexed_text
 
 _log = logging.getLogger(__name__)
 

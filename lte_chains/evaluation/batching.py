@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
+from lte_chains.embeddings import fingerprint
+
 
 class BatchedEmbeddings(Embeddings):
     """Answer `embed_query` from vectors that `prepare` computed in one batch.
@@ -23,8 +25,9 @@ class BatchedEmbeddings(Embeddings):
     """
 
     def __init__(self, inner: Embeddings) -> None:
-        """Wrap an embedder."""
+        """Wrap an embedder; the vectors, and so the fingerprint, are the inner one's."""
         self.inner = inner
+        self.fingerprint = fingerprint(inner)
         self._vectors: dict[str, list[float]] = {}
 
     def prepare(self, queries: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 
 from lte_chains.edit import Edit, EditMatch, normalise
+from lte_chains.embeddings import default_embeddings
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.batching import BatchedEmbeddings
 from lte_chains.evaluation.cases import Case, read_cases
@@ -95,8 +96,6 @@ def evaluate_retrieval(
 
 def memory_of(cases: Sequence[Case], embeddings: Embeddings | None = None) -> EditMemory:
     """Return a memory that holds all the cases' edits, with their probes embedded in one batch."""
-    from lte_chains.embeddings import default_embeddings
-
     batched = BatchedEmbeddings(default_embeddings() if embeddings is None else embeddings)
     memory = EditMemory.open(":memory:", embeddings=batched)
     memory.add_edits([case.edit for case in cases])

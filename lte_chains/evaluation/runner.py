@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lte_chains.editable_llm import EditableLLM
+from lte_chains.editing import CallEditor
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.cases import Case, Probe, read_cases
 from lte_chains.evaluation.metrics import (
@@ -28,7 +29,6 @@ from lte_chains.evaluation.metrics import (
 from lte_chains.evaluation.retrieval import memory_of, prompts_of, slot_holders, superseded
 from lte_chains.evaluation.teacher_forcing import Forced, force_targets
 from lte_chains.memory import EditMemory
-from lte_chains.messages import apply_edits
 from lte_chains.models import LocalChatModel, load_model
 from lte_chains.retriever import EditRetriever
 
@@ -215,9 +215,10 @@ def _by_kind(probes: Iterable[Probe], score: Callable[[Probe], float]) -> dict[s
 
 def _teacher_forced(setting: _Setting, retriever: EditRetriever) -> dict[str, float | None] | None:
     """Score (prompt, target) pairs by teacher forcing, in the prompts that `EditableLLM` sends."""
-    model, unedited = setting.model, _unedited(setting.model)
-    if not isinstance(model, LocalChatModel) or not isinstance(unedited, LocalChatModel):
+    model = setting.model
+    if not isinstance(model, LocalChatModel):
         return None
+    views = {True: model, False: model.unedited or model}
     cases = setting.cases
     inside: dict[str, list[Sequence[Probe]]] = {
         "edit_success": [
@@ -228,8 +229,9 @@ def _teacher_forced(setting: _Setting, retriever: EditRetriever) -> dict[str, fl
     }
     outside = [[probe for probe in case.locality if probe.answers] for case in cases]
     asked = [probe for rows in inside.values() for row in rows for probe in row]
-    after = _force(setting, asked + [p for row in outside for p in row], retriever)
-    before = _force(setting, [p for row in outside for p in row], None)
+    kept = [probe for row in outside for probe in row]
+    after = _force(setting, views, [*asked, *kept], retriever)
+    before = _force(setting, views, kept, None)
     scores = {
         name: mean_over_rows(_by_kind(row, lambda p: after[_key(p)].accuracy) for row in rows)
         for name, rows in inside.items()
@@ -241,27 +243,43 @@ def _teacher_forced(setting: _Setting, retriever: EditRetriever) -> dict[str, fl
 
 
 def _force(
-    setting: _Setting, probes: Iterable[Probe], retriever: EditRetriever | None
+    setting: _Setting,
+    views: Mapping[bool, LocalChatModel],
+    probes: Iterable[Probe],
+    retriever: EditRetriever | None,
 ) -> dict[tuple[str, str], Forced]:
-    """Force each probe's canonical answer, on the view of the model that would answer it."""
+    """Force each probe's canonical answer upon the view (edited or not) that would answer it."""
     requests: dict[bool, dict[tuple[str, str], list[BaseMessage]]] = {True: {}, False: {}}
     for probe in probes:
-        question: list[BaseMessage] = [HumanMessage(probe.prompt)]
-        matches = retriever.retrieve(probe.prompt) if retriever else []
-        messages = apply_edits(question, matches) if matches else question
-        requests[bool(matches)][_key(probe)] = messages
+        edited, messages = _as_sent(probe.prompt, retriever)
+        requests[edited][_key(probe)] = messages
     label = "forced, edited" if retriever else "forced, original"
     task = setting.progress.add_task(label, total=sum(map(len, requests.values())))
     forced: dict[tuple[str, str], Forced] = {}
     for edited, wanted in requests.items():
         results = force_targets(
-            setting.model if edited else _unedited(setting.model),
+            views[edited],
             [(messages, target) for (_, target), messages in wanted.items()],
             batch_size=setting.batch_size,
             advance=lambda done: setting.progress.advance(task, done),
         )
         forced.update(zip(wanted, results, strict=True))
     return forced
+
+
+def _as_sent(prompt: str, retriever: EditRetriever | None) -> tuple[bool, list[BaseMessage]]:
+    """Return whether a prompt gets edits, and the messages that `EditableLLM` then sends."""
+    question: list[BaseMessage] = [HumanMessage(prompt)]
+    if retriever is None:
+        return False, question
+    editor = CallEditor(
+        retriever=retriever,
+        query_extractor=None,
+        prompt_style="training",
+        namespace_from_config=False,
+    )
+    call = editor.plan(question, question, {})
+    return call.edited, list(call.input)
 
 
 def _key(probe: Probe) -> tuple[str, str]:
