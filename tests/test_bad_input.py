@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,12 +39,9 @@ class BrokenEmbeddings(BagOfWordsEmbeddings):
 
     fault: Callable[[list[float]], list[float]] | None = None
 
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        vectors = super().embed_documents(texts)
-        return [self.fault(vector) for vector in vectors] if self.fault else vectors
-
     def embed_query(self, text: str) -> list[float]:
-        return self.embed_documents([text])[0]
+        vector = super().embed_query(text)
+        return self.fault(vector) if self.fault else vector
 
 
 @pytest.fixture
@@ -88,11 +86,24 @@ def test_texts_of_the_vector_store_interface_are_checked_too(memory: EditMemory,
     refused(memory, lambda: memory.add_texts(["a good one", text]), InvalidEditError)
 
 
-def test_a_batch_with_one_bad_edit_adds_none(
-    memory: EditMemory, embeddings: BrokenEmbeddings
+@pytest.mark.parametrize("intruder", ["The CEO of Acme is Ann", None, {"prompt": "p"}], ids=repr)
+def test_a_batch_with_something_else_than_an_edit_adds_none(
+    memory: EditMemory, intruder: object
 ) -> None:
-    twins = [Edit(prompt="a", target_new="b", id="x"), Edit(prompt="c", target_new="d", id="x")]
-    refused(memory, lambda: memory.add_edits([Edit(prompt="e", target_new="f"), *twins]), LteError)
+    batch: list[Any] = [Edit(prompt="The CTO of Acme is", target_new="Ann"), intruder]
+    refused(memory, lambda: memory.add_edits(batch), LteError)
+
+
+def test_one_edit_instead_of_a_list_is_refused(memory: EditMemory) -> None:
+    single: Any = CEO
+    refused(memory, lambda: memory.add_edits(single), LteError)
+
+
+@pytest.mark.parametrize("call", ["retract", "purge", "get_edits"])
+def test_one_id_instead_of_a_list_is_not_taken_for_its_letters(
+    memory: EditMemory, call: str
+) -> None:
+    refused(memory, lambda: getattr(memory, call)("ceo"), LteError)
 
 
 @pytest.mark.parametrize(
