@@ -46,7 +46,7 @@ format: $(READY) ## Apply the formatter and the safe fixes
 	$(BIN)/ruff format .
 
 docs: $(READY_DOCS) ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(READY) ## Run the benchmarks
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -117,8 +117,8 @@ def test_a_retracted_edit_stays_in_the_history() -> None:
 def test_validity_dates_are_kept() -> None:
     run(*CEO, "--valid-from", "2026-01-01", "--valid-until", "2027-01-01T00:00:00+01:00")
     [edit] = run_json("edits", "--at", "2026-06-01")["edits"]
-    assert edit["valid_from"] == "2026-01-01T00:00:00Z"
-    assert edit["valid_until"] == "2026-12-31T23:00:00Z"
+    assert edit["valid_from"] == "2026-01-01T00:00:00+00:00"
+    assert edit["valid_until"] == "2026-12-31T23:00:00+00:00"
     assert targets("--at", "2027-06-01") == []
 
 
@@ -263,7 +263,7 @@ def test_evaluate_retrieval_reports_rates(knowedit_file: Path) -> None:
 def test_evaluate_knowedit_reports_measures(
     knowedit_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer_with(monkeypatch, "Porto")
+    answer_with(monkeypatch, "Porto", place="lte_chains.evaluation.runner.load_model")
     report = run_json("evaluate", "knowedit", "--data", str(knowedit_file), "--seed", "7")
     assert (report["rows"], report["seed"]) == (2, 7)
     assert report["methods"]["lte"]["edit_success"] == 0.5
@@ -317,11 +317,11 @@ def targets(*options: str) -> list[str]:
     return [edit["target_new"] for edit in run_json("edits", *options)["edits"]]
 
 
-def answer_with(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
-    """Let every model that a command loads give one answer."""
-    monkeypatch.setattr(
-        "lte_chains.models.load_model", lambda *_, **__: FakeListChatModel(responses=[answer])
-    )
+def answer_with(
+    monkeypatch: pytest.MonkeyPatch, answer: str, *, place: str = "lte_chains.models.load_model"
+) -> None:
+    """Let every model that is loaded by the name at `place` give one answer."""
+    monkeypatch.setattr(place, lambda *_, **__: FakeListChatModel(responses=[answer]))
 
 
 def start(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,7 @@ from lte_chains.cli.options import (
     parse_moment,
     parse_revision_or_moment,
 )
-from lte_chains.cli.render import edit_json, match_json, moment_text, print_json, print_table
+from lte_chains.cli.render import edit_json, entry_json, match_json, print_json, print_table
 from lte_chains.edit import Edit
 
 MomentOption = Annotated[Any, typer.Option(parser=parse_moment, metavar="DATE")]
@@ -149,8 +149,7 @@ def retract(
     Example: lte-chains retract 0f8c3d52
     """
     with open_memory(store, namespace) as memory:
-        memory.retract(ids)
-        revision = memory.revision
+        revision = memory.retract(ids)
     if as_json:
         print_json({"ids": ids, "revision": revision})
     else:
@@ -172,27 +171,19 @@ def history(
     with open_memory(store, namespace) as memory:
         entries = memory.history(id_)
     if as_json:
-        objects = [
-            {
-                "revision": entry.revision,
-                "action": entry.action,
-                "at": moment_text(entry.at),
-                "edit": edit_json(entry.edit),
-            }
-            for entry in entries
-        ]
-        print_json({"history": objects})
+        print_json({"history": [entry_json(entry) for entry in entries]})
         return
     print_table(
         f"history of {namespace!r}",
-        ("revision", "at", "action", "id", "edit"),
+        ("revision", "at", "action", "id", "edit", "superseded by"),
         (
             (
                 entry.revision,
                 f"{entry.at:%Y-%m-%d %H:%M:%S}",
                 entry.action,
-                entry.edit.id,
-                entry.edit.descriptor,
+                entry.id,
+                "" if entry.edit is None else entry.edit.descriptor,
+                entry.superseded_by,
             )
             for entry in entries
         ),
@@ -210,8 +201,7 @@ def rollback(
     Example: lte-chains rollback 3
     """
     with open_memory(store, namespace) as memory:
-        memory.rollback(revision)
-        now = memory.revision
+        now = memory.rollback(revision)
         live = len(memory.edits())
     if as_json:
         print_json({"revision": now, "restored": revision, "edits": live})
@@ -230,8 +220,8 @@ def export_edits(
     Example: lte-chains export edits.jsonl
     """
     with open_memory(store, namespace) as memory:
-        memory.export_jsonl(path)
-        count, revision = len(memory.edits()), memory.revision
+        count = memory.export_jsonl(path)
+        revision = memory.revision
     if as_json:
         print_json({"path": str(path), "edits": count, "revision": revision})
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,11 +13,10 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from lte_chains.edit import Edit, EditMatch
+    from lte_chains.memory import HistoryEntry
 
 JsonObject = dict[str, Any]
 """A JSON object: keys are strings, values are JSON values."""
-
-_EDIT_FIELDS = ("id", "prompt", "target_new", "statement", "subject", "relation", "source")
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -37,20 +35,30 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[obje
 
 
 def edit_json(edit: Edit) -> JsonObject:
-    """Describe an edit as a JSON object, without its unset fields.
+    """Describe an edit as a JSON object: what was given, and where it stands in the ledger.
 
     Example:
         >>> from lte_chains.edit import Edit
-        >>> edit_json(Edit(prompt="The CEO of Acme is", target_new="Jane Doe"))
-        {'prompt': 'The CEO of Acme is', 'target_new': 'Jane Doe'}
+        >>> edit_json(Edit(prompt="The CEO of Acme is", target_new="Jane Doe", version=1))
+        {'prompt': 'The CEO of Acme is', 'target_new': 'Jane Doe', 'version': 1, 'revision': None}
     """
-    fields: JsonObject = {name: getattr(edit, name) for name in _EDIT_FIELDS}
-    fields["valid_from"] = moment_text(edit.valid_from)
-    fields["valid_until"] = moment_text(edit.valid_until)
-    fields["metadata"] = dict(edit.metadata)
-    fields["version"] = edit.version
-    fields["revision"] = edit.revision
-    return {name: value for name, value in fields.items() if value not in (None, "", {})}
+    from lte_chains.interchange import edit_to_dict
+
+    return {**edit_to_dict(edit), "version": edit.version, "revision": edit.revision}
+
+
+def entry_json(entry: HistoryEntry) -> JsonObject:
+    """Describe one entry of the history as a JSON object."""
+    return {
+        "revision": entry.revision,
+        "at": entry.at.isoformat(),
+        "operation": entry.operation,
+        "action": entry.action,
+        "id": entry.id,
+        "version": entry.version,
+        "edit": None if entry.edit is None else edit_json(entry.edit),
+        "superseded_by": entry.superseded_by,
+    }
 
 
 def match_json(match: EditMatch) -> JsonObject:
@@ -62,14 +70,3 @@ def match_json(match: EditMatch) -> JsonObject:
         "in_scope": match.in_scope,
         "hop": match.hop,
     }
-
-
-def moment_text(moment: datetime | None) -> str | None:
-    """Write a moment as ISO 8601 in UTC.
-
-    Example:
-        >>> from datetime import UTC
-        >>> moment_text(datetime(2026, 1, 31, tzinfo=UTC))
-        '2026-01-31T00:00:00Z'
-    """
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
