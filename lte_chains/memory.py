@@ -330,7 +330,7 @@ class EditMemory(EditDocuments):
         # The one place where this floor names the one above it.
         from lte_chains.retriever import EditRetriever
 
-        tags = kwargs.pop("tags", None) or self._get_retriever_tags()
+        tags = kwargs.pop("tags", None) or [type(self).__name__]
         return EditRetriever(vectorstore=self, tags=tags, **kwargs)
 
     def close(self) -> None:

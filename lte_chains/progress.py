@@ -58,7 +58,9 @@ def _with_bar(
     )
 
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    # Off a terminal nothing moves: the finished bar is all there is to show.
+    with Progress(*columns, console=console, transient=console.is_terminal) as bar:
         task = bar.add_task(label, total=total, completed=done)
         for batch in batches:
             yield batch

@@ -87,7 +87,7 @@ class Transaction:
             UnknownEditError: The namespace never held an id, and not `missing_ok`.
         """
         if not missing_ok:
-            self.require_known(ids)
+            require_known(self.connection, self.namespace, ids)
         for id_ in ids:
             version = self._live_version(id_)
             if version is not None:
@@ -118,7 +118,7 @@ class Transaction:
         Raises:
             UnknownEditError: The namespace never held an id.
         """
-        self.require_known(ids)
+        require_known(self.connection, self.namespace, ids)
         for id_ in ids:
             latest = self._latest_version(id_)
             last = self._execute(_LAST_EVENT, self.namespace, id_).fetchone()
@@ -129,22 +129,6 @@ class Transaction:
             self._execute(f"DELETE FROM vectors WHERE key IN ({keys})", self.namespace, id_)  # noqa: S608
             self._execute(f"DELETE FROM versions WHERE {where}", self.namespace, id_)  # noqa: S608
             self._end(id_, latest, "purge")
-
-    def require_known(self, ids: Sequence[str]) -> None:
-        """Check that the namespace has held every id at some time.
-
-        Raises:
-            UnknownEditError: It has not.
-        """
-        unknown = [
-            id_ for id_ in ids if self._execute(_LAST_EVENT, self.namespace, id_).fetchone() is None
-        ]
-        if unknown:
-            raise UnknownEditError(
-                f"no edit {', '.join(map(repr, unknown[:5]))}"
-                f"{' and others' if len(unknown) > 5 else ''} in namespace {self.namespace!r}: "
-                "nothing was changed. edits() and history() list the ids"
-            )
 
     def _supersede_rivals(self, edit: Edit, id_: str, slot: str | None) -> None:
         if slot is None:
@@ -209,6 +193,23 @@ class Transaction:
 
     def _execute(self, statement: str, *parameters: object) -> sqlite3.Cursor:
         return self.connection.execute(statement, parameters)
+
+
+def require_known(connection: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> None:
+    """Check that a namespace has held every id at some time.
+
+    Raises:
+        UnknownEditError: It has not.
+    """
+    unknown = [
+        id_ for id_ in ids if connection.execute(_LAST_EVENT, (namespace, id_)).fetchone() is None
+    ]
+    if unknown:
+        raise UnknownEditError(
+            f"no edit {', '.join(map(repr, unknown[:5]))}"
+            f"{' and others' if len(unknown) > 5 else ''} in namespace {namespace!r}: "
+            "nothing was changed. edits() and history() list the ids"
+        )
 
 
 def take_revision(connection: sqlite3.Connection, namespace: str, operation: Operation) -> int:

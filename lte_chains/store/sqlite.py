@@ -15,7 +15,7 @@ from lte_chains.errors import StoreError, UnknownEditError
 from lte_chains.index import VectorIndex
 from lte_chains.store.base import HistoryEntry, Vectors, VectorSpace, check_space
 from lte_chains.store.database import Database, demand_erasure
-from lte_chains.store.ledger import STATE_AT, Transaction, take_revision
+from lte_chains.store.ledger import STATE_AT, Transaction, require_known, take_revision
 from lte_chains.store.rows import decode, encode, moment
 
 _LIVE = """SELECT v.* FROM live AS l JOIN versions AS v ON v.key = l.key
@@ -170,7 +170,7 @@ class SQLiteStore:
         """Return what happened, oldest first: to one edit, or to all. See `EditStore`."""
         with self._database.reading() as connection:
             if id_ is not None:
-                Transaction(connection, namespace, "add").require_known([id_])
+                require_known(connection, namespace, [id_])
             rows = connection.execute(_HISTORY, {"namespace": namespace, "id": id_}).fetchall()
         return [_history_entry(row) for row in rows]
 
@@ -221,15 +221,18 @@ class SQLiteStore:
     def _index(self, namespace: str, space: VectorSpace) -> VectorIndex:
         """Return the namespace's index, no older than the ledger was at the call."""
         slot = (os.getpid(), namespace)
-        index = self._indexes.setdefault(slot, VectorIndex(space.dimension))
-        with self._database.reading() as connection:
-            recorded, head = _read_space(connection), _head(connection, namespace)
-        if recorded is not None:
-            check_space(recorded, space)
+        index = self._indexes.get(slot)
+        if index is None:
+            index = self._indexes.setdefault(slot, VectorIndex(space.dimension))
         if index.dimension != space.dimension:
             index = self._indexes[slot] = VectorIndex(space.dimension)
+        with self._database.reading() as connection:
+            check_space(_read_space(connection) or space, space)
+            head = _head(connection, namespace)
         if index.revision < head:
             with index.lock, self._database.reading() as connection:
+                # Once more, in the state that is read now.
+                check_space(_read_space(connection) or space, space)
                 self._catch_up(index, connection, namespace)
         return index
 
