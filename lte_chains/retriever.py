@@ -39,8 +39,9 @@ class EditRetriever(VectorStoreRetriever):
         `aretrieve`, `acandidates`, `aadd_edits` and `ainvoke` do not block the loop.
 
     Raises:
-        ConfigError: k is not a positive whole number, the search type is not
-            "similarity", or a search argument is unknown.
+        ConfigError: The vector store is not an `EditMemory`, k is not a positive
+            whole number, the search type is not "similarity", or a search
+            argument is unknown.
 
     Example:
         >>> from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -105,9 +106,9 @@ class EditRetriever(VectorStoreRetriever):
         Raises:
             ConfigError: k is not a positive whole number.
         """
+        pool = size = max(self._wanted(k), CANDIDATES)
         if not query.strip():
             return []
-        pool = size = max(self._wanted(k), CANDIDATES)
         while True:
             found = self.memory.search_edits(query, size, at=at, **self.search_kwargs)
             distinct = _distinct(found)
@@ -120,9 +121,9 @@ class EditRetriever(VectorStoreRetriever):
         self, query: str, *, k: int | None = None, at: datetime | None = None
     ) -> list[EditMatch]:
         """Return all edits that were judged, as `candidates` does."""
+        pool = size = max(self._wanted(k), CANDIDATES)
         if not query.strip():
             return []
-        pool = size = max(self._wanted(k), CANDIDATES)
         while True:
             found = await self.memory.asearch_edits(query, size, at=at, **self.search_kwargs)
             distinct = _distinct(found)
@@ -138,7 +139,7 @@ class EditRetriever(VectorStoreRetriever):
 
     async def aadd_edits(self, edits: Sequence[Edit]) -> list[str]:
         """Add edits to the memory, as `add_edits` does."""
-        return await run_in_executor(None, self.memory.add_edits, edits)
+        return await self.memory.aadd_edits(edits)
 
     def in_namespace(self, name: str) -> EditRetriever:
         """Return the same retriever over another namespace of the memory."""
@@ -166,7 +167,7 @@ class EditRetriever(VectorStoreRetriever):
         return [as_document(match) for match in await self.aretrieve(query, k=k, at=at)]
 
     def _wanted(self, k: int | None) -> int:
-        return self.k if k is None else _positive(k)
+        return _positive(self.k if k is None else k)
 
     def _judge(self, query: str, matches: list[EditMatch]) -> list[EditMatch]:
         gate = self.gate
@@ -223,6 +224,9 @@ def _distinct(matches: Sequence[EditMatch]) -> list[EditMatch]:
 
 def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Check the constructor's arguments and move `search_kwargs["k"]` to `k`."""
+    memory = fields.get("vectorstore")
+    if not isinstance(memory, EditMemory):
+        raise ConfigError(f"vectorstore must be an EditMemory, not {type(memory).__name__}")
     search_type = fields.get("search_type", "similarity")
     if search_type not in EditRetriever.allowed_search_types:
         raise ConfigError(

@@ -13,6 +13,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import RunnableLambda
 
 from lte_chains.edit import Edit, EditMatch
+from lte_chains.embeddings import default_embeddings
 from lte_chains.errors import ConfigError, LteError
 from lte_chains.memory import EditMemory
 from lte_chains.retriever import CANDIDATES, EditRetriever, as_document
@@ -162,6 +163,13 @@ def test_langchains_search_kwargs_are_understood(memory):
 def test_arguments_that_would_be_ignored_are_refused(memory, fields, message):
     with pytest.raises(ConfigError, match=message):
         EditRetriever(vectorstore=memory, **fields)
+
+
+def test_only_an_edit_memory_can_be_searched_for_edits():
+    from langchain_core.vectorstores import InMemoryVectorStore
+
+    with pytest.raises(ConfigError, match="must be an EditMemory, not InMemoryVectorStore"):
+        EditRetriever(vectorstore=InMemoryVectorStore(BagOfWordsEmbeddings()))
 
 
 def test_a_metadata_filter_is_applied_in_the_search(memory):
@@ -340,3 +348,43 @@ def test_a_document_keeps_the_callers_metadata_and_holds_json_values_only():
     assert document.metadata["tags"] == ["a", {"b": 1}]
     assert document.metadata["lte"]["valid_from"] == "2026-01-01T00:00:00+00:00"
     assert json.loads(json.dumps(document.metadata)) == document.metadata
+
+
+@pytest.fixture(scope="module")
+def company():
+    """A memory with the real offline embedder."""
+    with EditMemory.open(":memory:", embeddings=default_embeddings()) as opened:
+        opened.add_edits(
+            [
+                Edit(prompt="Who is the chief executive of Acme?", target_new="Jane Doe"),
+                Edit(prompt="In which city is the seat of Globex?", target_new="Lisbon"),
+                Edit(prompt="The longest river of Freedonia is", target_new="the Sylva"),
+            ]
+        )
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("question", "target"),
+    [
+        ("Who is the CEO of Acme?", "Jane Doe"),
+        ("Which city does Globex have its seat in?", "Lisbon"),
+        ("What is Freedonia's longest river?", "the Sylva"),
+    ],
+)
+def test_a_rephrased_question_gets_its_edit_with_the_default_gate(company, question, target):
+    assert _targets(company.as_retriever().retrieve(question)) == [target]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How do I boil an egg?",
+        "Who wrote Hamlet?",
+        "What is the capital of France?",
+        "Write a poem about rivers.",
+        "def add(a, b): return",
+    ],
+)
+def test_an_unrelated_question_gets_none_with_the_default_gate(company, question):
+    assert company.as_retriever().retrieve(question) == []

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lte_chains.edit import Edit
-from lte_chains.errors import DataError, InvalidEditError
+from lte_chains.errors import ConfigError, DataError, InvalidEditError
 from lte_chains.evaluation.metrics import alias_match
 
 # KnowEdit's WikiBio calls the same things by other names.
@@ -80,9 +80,10 @@ def read_cases(path: str | Path, *, limit: int | None = None) -> list[Case]:
     Raises:
         DataError: The file cannot be read, is no such list, or has a row
             without an edit; the message names the row.
+        ConfigError: The limit is not positive.
     """
     if limit is not None and limit < 1:
-        raise DataError(f"limit={limit} leaves no rows to evaluate: use 1 or more, or None")
+        raise ConfigError(f"limit={limit} leaves no rows to evaluate: use 1 or more, or None")
     try:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

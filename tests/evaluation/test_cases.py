@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lte_chains.errors import DataError
+from lte_chains.errors import ConfigError, DataError
 from lte_chains.evaluation.cases import flatten_answers, parse_case, read_cases
 
 ROW = {
@@ -128,5 +128,5 @@ def test_a_missing_file_is_a_data_error(tmp_path):
 
 
 def test_a_limit_that_leaves_nothing_is_refused(tmp_path):
-    with pytest.raises(DataError, match="limit=0"):
+    with pytest.raises(ConfigError, match="limit=0"):
         read_cases(_written(tmp_path, [ROW]), limit=0)
