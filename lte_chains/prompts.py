@@ -38,7 +38,7 @@ _WORDINGS: dict[str, _Wording] = {
     ),
 }
 
-_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _INVISIBLE = re.compile(r"[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _DELIMITER = re.compile(
     r"[\[［【〔]\s*(/?\s*(?:updated\s+information|question|query|inst|sys|system))\s*[\]］】〕]",

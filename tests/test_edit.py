@@ -1,0 +1,95 @@
+"""Edits: what is refused, what a slot is, how validity is read."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+
+from lte_chains.edit import MAX_EDIT_CHARS, Edit, normalise
+from lte_chains.errors import InvalidEditError, LteError
+
+CEO = Edit(prompt="The CEO of Acme is", target_new="Jane Doe", subject="Acme", relation="CEO")
+
+
+def test_descriptor_is_prompt_and_target_in_one_line() -> None:
+    assert CEO.descriptor == "The CEO of Acme is Jane Doe"
+
+
+def test_statement_is_its_own_descriptor_and_has_no_slot() -> None:
+    edit = Edit.from_statement("Acme moved to Lisbon in 2026.")
+    assert edit.descriptor == "Acme moved to Lisbon in 2026."
+    assert edit.slot is None
+
+
+def test_statement_may_be_given_a_slot() -> None:
+    edit = Edit.from_statement("Jane Doe runs Acme now.", subject="ACME", relation="ceo")
+    assert edit.slot == CEO.slot
+
+
+def test_slot_without_relation_is_the_prompt_whatever_its_spelling() -> None:
+    one = Edit(prompt="Who runs  Acme?", target_new="Jane")
+    other = Edit(prompt="who runs ACME", target_new="John", subject="Acme")
+    assert one.slot == other.slot
+
+
+def test_subject_and_prompt_never_share_a_slot() -> None:
+    plain = Edit(prompt="acme ceo", target_new="Jane")
+    assert plain.slot != CEO.slot
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": "", "target_new": "x"},
+        {"prompt": "x", "target_new": " \t\n"},
+        {"prompt": "x\x00", "target_new": "y"},
+        {"prompt": "x", "target_new": "y", "subject": " "},
+        {"statement": "   "},
+        {"statement": "a fact", "prompt": "x", "target_new": "y"},
+        {"prompt": "x" * MAX_EDIT_CHARS, "target_new": "y"},
+        {"prompt": 3, "target_new": "y"},
+        {"prompt": "x", "target_new": "y", "valid_from": datetime(2026, 1, 1)},
+        {"prompt": "x", "target_new": "y", "valid_from": "2026"},
+        {
+            "prompt": "x",
+            "target_new": "y",
+            "valid_from": date(2026, 1, 2),
+            "valid_until": date(2026, 1, 2),
+        },
+    ],
+)
+def test_bad_fields_are_refused_with_an_error_of_both_families(fields: dict[str, object]) -> None:
+    with pytest.raises(InvalidEditError) as caught:
+        Edit(**fields)  # type: ignore[arg-type]
+    assert isinstance(caught.value, LteError)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_huge_edit_is_not_echoed_whole() -> None:
+    with pytest.raises(InvalidEditError, match="1,000,006 characters") as caught:
+        Edit(prompt="a" * 1_000_000, target_new="other")
+    assert len(str(caught.value)) < 400
+
+
+def test_validity_is_kept_in_utc() -> None:
+    tokyo = timezone(timedelta(hours=9))
+    edit = Edit(
+        prompt="x",
+        target_new="y",
+        valid_from=date(2026, 1, 1),
+        valid_until=datetime(2026, 6, 1, 9, tzinfo=tokyo),
+    )
+    assert edit.valid_from == datetime(2026, 1, 1, tzinfo=UTC)
+    assert edit.valid_until == datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def test_metadata_cannot_be_changed_from_outside() -> None:
+    mine = {"ticket": 7}
+    edit = Edit(prompt="x", target_new="y", metadata=mine)
+    mine["ticket"] = 8
+    assert edit.metadata["ticket"] == 7
+    with pytest.raises(TypeError):
+        edit.metadata["ticket"] = 9  # type: ignore[index]
+
+
+def test_normalise_folds_case_width_and_space() -> None:
+    assert normalise("  Ｗho  RUNS\nacme？ ") == "who runs acme"

@@ -1,0 +1,339 @@
+"""Make a small chat model that applies edits, from nothing (recipe: recipes/lte-tiny.yaml).
+
+A byte-level BPE tokenizer and a Llama of a few million parameters, trained in
+stages: copying spans of random tokens first (without it, copying out of a
+prompt does not emerge at this size), then questions about edits, passages and
+true facts. Only answers bear loss. The exponential average of the weights that
+does best on held-out wordings and subjects is what comes out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import random
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from lte_chains.errors import ConfigError
+from lte_chains.training.batches import IGNORED, Batches
+from lte_chains.training.names import Corpus, Names, read_corpus
+from lte_chains.training.rows import Fact, Row, RowMaker, read_facts
+from lte_chains.training.tokenizer import train_tokenizer
+from lte_chains.training.wording import Wording, own_wordings, read_wordings
+
+logger = logging.getLogger(__name__)
+
+_DEV_SHARE = 0.05
+_LOG_EVERY = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One part of the curriculum: its length, its batches, the weight of each kind of row."""
+
+    steps: int
+    tokens_per_batch: int
+    mix: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides the weights, as read from YAML."""
+
+    name: str
+    seed: int
+    data: dict[str, Any]
+    model: dict[str, int]
+    optimizer: dict[str, float]
+    stages: list[Stage] = field(default_factory=list)
+    init_from: str | None = None
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages together."""
+        return sum(stage.steps for stage in self.stages)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe from YAML.
+
+    Raises:
+        ConfigError: The file has an unknown or a missing key.
+    """
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        stages = [Stage(**stage) for stage in content.pop("stages")]
+        return Recipe(**content, stages=stages)
+    except (TypeError, KeyError) as error:
+        raise ConfigError(f"{path} is not a recipe of this trainer: {error}") from error
+
+
+@dataclass(frozen=True)
+class Material:
+    """What rows are made of, split into what is trained on and what is not."""
+
+    corpus: Corpus
+    train: list[Wording]
+    dev: list[Wording]
+    facts: list[Fact]
+
+
+def read_material(recipe: Recipe, data: Path) -> Material:
+    """Read all sources and hold out the subjects of the recipe's `held_out` files."""
+    held_out = frozenset(
+        row["subject"].strip().casefold()
+        for name in recipe.data["held_out"]
+        for row in json.loads((data / name).read_text(encoding="utf-8"))
+    )
+    corpus = read_corpus(
+        data / recipe.data["corpus"], max_chars=recipe.data["corpus_chars"], exclude=held_out
+    )
+    real = [
+        wording
+        for name in recipe.data["wordings"]
+        for wording in read_wordings(data / name)
+        if wording.questions and (wording.subject or "").strip().casefold() not in held_out
+    ]
+    subjects = sorted({wording.subject or "" for wording in real})
+    random.Random(recipe.seed).shuffle(subjects)
+    for_dev = set(subjects[: int(len(subjects) * _DEV_SHARE)])
+    own = own_wordings()
+    unseen = [Wording(w.name, w.prompts[:-1], w.questions[-1:], w.object) for w in own]
+    seen = [Wording(w.name, w.prompts[:-1], w.questions[:-1], w.object) for w in own]
+    facts = read_facts(
+        data / recipe.data["facts"],
+        per_relation=recipe.data["facts_per_relation"],
+        counts=corpus.counts,
+        exclude=held_out,
+    )
+    return Material(
+        corpus,
+        seen + [w for w in real if w.subject not in for_dev],
+        unseen + [w for w in real if w.subject in for_dev],
+        facts,
+    )
+
+
+def loss_of(
+    body: Any, head: torch.nn.Linear, inputs: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the mean answer loss, the argmax at each answer token, and the gold tokens."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        hidden = body(input_ids=inputs, use_cache=False).last_hidden_state
+        borne = labels[:, 1:] != IGNORED
+        logits = head(hidden[:, :-1][borne]).float()
+    gold = labels[:, 1:][borne]
+    return torch.nn.functional.cross_entropy(logits, gold), logits.argmax(-1), gold
+
+
+def exact_match(model: LlamaForCausalLM, batches: Batches, rows: list[Row]) -> dict[str, float]:
+    """Return, by kind of row, how often every token of the answer and its end is the argmax."""
+    right: dict[str, list[bool]] = {}
+    ordered = sorted(((row.kind, batches.encode(row)) for row in rows), key=lambda p: len(p[1][0]))
+    with torch.inference_mode():
+        for start in range(0, len(ordered), 64):
+            part = ordered[start : start + 64]
+            inputs, labels = batches.pad([e for _, e in part], max(len(e[0]) for _, e in part))
+            _, argmax, gold = loss_of(model.model, model.lm_head, inputs, labels)
+            sizes = [len(tokens) - begin for _, (tokens, begin) in part]
+            for (kind, _), hit in zip(part, (argmax == gold).split(sizes), strict=True):
+                right.setdefault(kind, []).append(bool(hit.all()))
+    return {kind: sum(hits) / len(hits) for kind, hits in sorted(right.items())}
+
+
+def dev_rows(material: Material, seed: int) -> list[Row]:
+    """Make rows with wordings and real subjects that are never trained on."""
+    rng = random.Random(seed)
+    maker = RowMaker(Names(material.corpus, rng), material.dev, material.facts, rng)
+    return [
+        maker.kinds[kind]()
+        for kind in ("own", "harvested", "real", "passage", "fact", "fact_beside_edits")
+        for _ in range(200)
+    ]
+
+
+class Trainer:
+    """The training loop: stages, averaged weights, checkpoints, the best on dev rows."""
+
+    def __init__(self, recipe: Recipe, data: Path, out: Path) -> None:
+        """Prepare everything under `out`; an unfinished run there is taken up again."""
+        torch.manual_seed(recipe.seed)
+        self._recipe, self._out = recipe, out
+        out.mkdir(parents=True, exist_ok=True)
+        self._material = read_material(recipe, data)
+        source = data / recipe.init_from if recipe.init_from else None
+        self.tokenizer = (
+            PreTrainedTokenizerFast.from_pretrained(source)
+            if source
+            else train_tokenizer(self._material.corpus, recipe.model["vocab_size"])
+        )
+        self.model = self._new_model(source)
+        self._average = {name: p.detach().clone() for name, p in self.model.named_parameters()}
+        self._optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=recipe.optimizer["lr"],
+            betas=(0.9, 0.98),
+            weight_decay=recipe.optimizer["weight_decay"],
+            fused=True,
+        )
+        self._step, self._best = 0, -1.0
+        self._resume()
+
+    def run(self) -> None:
+        """Train to the end of the recipe; log to `log.jsonl`, keep the best in `best/`."""
+        body = torch.compile(self.model.model, dynamic=False)
+        end = 0
+        for stage in self._recipe.stages:
+            end += stage.steps
+            if self._step < end:
+                self._run_stage(stage, end, body)
+
+    def _run_stage(self, stage: Stage, end: int, body: Any) -> None:
+        rng = random.Random(f"{self._recipe.seed}:{self._step}")
+        material = self._material
+        maker = RowMaker(Names(material.corpus, rng), material.train, material.facts, rng)
+        batches = Batches(self.tokenizer, maker, rng, stage.tokens_per_batch)
+        losses: list[float] = []
+        began = time.monotonic()
+        for inputs, labels in batches.stream(stage.mix):
+            losses.append(self._one_step(body, inputs, labels))
+            if self._step % _LOG_EVERY == 0:
+                rate = (time.monotonic() - began) / len(losses)
+                self._log(step=self._step, loss=sum(losses[-50:]) / 50, seconds_a_step=rate)
+            if self._step % 500 == 0 or self._step == end:
+                self._evaluate_and_save(batches)
+            if self._step >= end:
+                return
+
+    def _one_step(self, body: Any, inputs: torch.Tensor, labels: torch.Tensor) -> float:
+        loss, _, _ = loss_of(body, self.model.lm_head, inputs, labels)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._step += 1
+        decay = min(self._recipe.optimizer["ema_decay"], self._step / (self._step + 10))
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                self._average[name].lerp_(parameter, 1 - decay)
+        return float(loss.detach())
+
+    def _learning_rate(self) -> float:
+        """Warm up linearly, then fall along a cosine to a twentieth."""
+        settings = self._recipe.optimizer
+        if self._step < settings["warmup_steps"]:
+            return settings["lr"] * (self._step + 1) / settings["warmup_steps"]
+        done = (self._step - settings["warmup_steps"]) / max(
+            1, self._recipe.steps - settings["warmup_steps"]
+        )
+        return settings["lr"] * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+    def _new_model(self, source: Path | None) -> LlamaForCausalLM:
+        if source is not None:
+            return LlamaForCausalLM.from_pretrained(
+                source, dtype=torch.float32, attn_implementation="eager"
+            )
+        sizes: dict[str, Any] = dict(self._recipe.model)
+        sizes["vocab_size"] = len(self.tokenizer)
+        config = LlamaConfig(
+            **sizes,
+            num_key_value_heads=sizes["num_attention_heads"],
+            tie_word_embeddings=True,
+            pad_token_id=self.tokenizer.pad_token_id,
+            eos_token_id=self.tokenizer.eos_token_id,
+            bos_token_id=None,
+        )
+        # Compiled for two cores, plain attention trains faster than the fused kernel.
+        model = LlamaForCausalLM(config)
+        model.set_attn_implementation("eager")
+        return model
+
+    def _evaluate_and_save(self, batches: Batches) -> None:
+        current = {name: p.detach().clone() for name, p in self.model.named_parameters()}
+        self._load(self._average)
+        self.model.eval()
+        scores = exact_match(self.model, batches, dev_rows(self._material, self._recipe.seed + 1))
+        mean = sum(scores.values()) / len(scores)
+        self._log(step=self._step, dev=scores, mean=mean)
+        if mean > self._best:
+            self._best = mean
+            save_model(self.model, self.tokenizer, self._out / "best")
+        self._load(current)
+        self.model.train()
+        save_file(current, self._out / "weights.safetensors")
+        save_file(self._average, self._out / "average.safetensors")
+        save_file(self._optimizer_state(), self._out / "optimizer.safetensors")
+        state = {"step": self._step, "best": self._best}
+        (self._out / "state.json").write_text(json.dumps(state), encoding="utf-8")
+
+    def _load(self, weights: dict[str, torch.Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(weights[name])
+
+    def _optimizer_state(self) -> dict[str, torch.Tensor]:
+        return {
+            f"{place}.{key}": torch.as_tensor(value).clone()
+            for place, entry in self._optimizer.state_dict()["state"].items()
+            for key, value in entry.items()
+        }
+
+    def _resume(self) -> None:
+        marker = self._out / "state.json"
+        if not marker.exists():
+            return
+        state = json.loads(marker.read_text(encoding="utf-8"))
+        self._step, self._best = state["step"], state["best"]
+        self._load(load_file(self._out / "weights.safetensors"))
+        self._average = load_file(self._out / "average.safetensors")
+        whole = self._optimizer.state_dict()
+        for name, value in load_file(self._out / "optimizer.safetensors").items():
+            place, key = name.split(".")
+            whole["state"].setdefault(int(place), {})[key] = value
+        self._optimizer.load_state_dict(whole)
+        logger.info("taken up again at step %d", self._step)
+
+    def _log(self, **values: Any) -> None:
+        logger.info("%s", json.dumps(values))
+        with (self._out / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+
+
+def save_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Save the weights in bfloat16 with the tokenizer and a greedy generation configuration."""
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = LlamaForCausalLM(model.config)
+    copy.load_state_dict(model.state_dict())
+    copy.bfloat16()
+    copy.generation_config.do_sample = False
+    copy.generation_config.eos_token_id = tokenizer.eos_token_id
+    copy.generation_config.pad_token_id = tokenizer.pad_token_id
+    copy.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def main() -> None:
+    """Run a recipe from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    Trainer(read_recipe(arguments.recipe), arguments.data, arguments.out).run()
+
+
+if __name__ == "__main__":
+    main()
