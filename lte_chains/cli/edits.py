@@ -99,9 +99,9 @@ def edits(
         return
     print_table(
         f"{len(found)} live edits in {namespace!r}, revision {revision}",
-        ("id", "edit", "subject", "relation", "holds", "source"),
+        ("edit", "subject", "relation", "holds", "source", "id"),
         (
-            (edit.id, edit.descriptor, edit.subject, edit.relation, _validity(edit), edit.source)
+            (edit.descriptor, edit.subject, edit.relation, _validity(edit), edit.source, edit.id)
             for edit in found
         ),
     )
@@ -175,15 +175,15 @@ def history(
         return
     print_table(
         f"history of {namespace!r}",
-        ("revision", "at", "action", "id", "edit", "superseded by"),
+        ("revision", "at", "action", "edit", "superseded by", "id"),
         (
             (
                 entry.revision,
-                f"{entry.at:%Y-%m-%d %H:%M:%S}",
+                f"{entry.at:%Y-%m-%d %H:%M}",
                 entry.action,
-                entry.id,
-                "" if entry.edit is None else entry.edit.descriptor,
+                None if entry.edit is None else entry.edit.descriptor,
                 entry.superseded_by,
+                entry.id,
             )
             for entry in entries
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -24,14 +24,17 @@ def print_json(value: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print a table on stdout; cells are text, never markup."""
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table on stdout; cells are text, never markup, and empty columns are left out."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    shown = [place for place in range(len(columns)) if any(row[place] for row in cells)]
     table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console().print(table)
+    for place in shown:
+        # An id must stay in one piece to be copied.
+        table.add_column(columns[place], overflow="fold", no_wrap=columns[place] == "id")
+    for row in cells:
+        table.add_row(*(Text(row[place]) for place in shown))
+    Console().print(table if shown else title)
 
 
 def edit_json(edit: Edit) -> JsonObject:
