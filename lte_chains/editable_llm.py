@@ -15,7 +15,7 @@ from langchain_core.language_models import (
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, Field, InstanceOf, PrivateAttr, ValidationError
 
 from lte_chains.async_entry_points import AsyncEntryPoints
 from lte_chains.editing import CallEditor, QueryExtractor
@@ -74,7 +74,7 @@ class EditableLLM(AsyncEntryPoints):
 
     llm: BaseChatModel
     """The model that answers."""
-    retriever: EditRetriever = Field(exclude=True)
+    retriever: InstanceOf[EditRetriever] = Field(exclude=True)
     """Finds the edits that are in scope."""
     unedited_llm: BaseChatModel | None = None
     """Answers when no edit is in scope; by default `llm.unedited`, if it has one, else `llm`."""

@@ -25,7 +25,12 @@ def special_tokens(tokenizer, ids):
 
 
 def test_conversation_is_encoded_as_the_template_of_the_model_does_it(tokenizer):
-    messages = [SystemMessage("Be brief."), HumanMessage("Hi"), AIMessage("Yes?"), HumanMessage("é")]
+    messages = [
+        SystemMessage("Be brief."),
+        HumanMessage("Hi"),
+        AIMessage("Yes?"),
+        HumanMessage("é"),
+    ]
     turns = [
         {"role": role, "content": message.content}
         for role, message in zip(["system", "user", "assistant", "user"], messages, strict=True)
@@ -62,7 +67,7 @@ def test_template_sees_roles_tool_results_and_text_blocks(tokenizer):
 
 def test_image_is_refused_by_name(tokenizer):
     message = HumanMessage([{"type": "image", "url": "https://example.org/a.png"}])
-    with pytest.raises(ConfigError, match="text only.*'image'"):
+    with pytest.raises(ConfigError, match=r"text only.*'image'"):
         encode_chat(tokenizer, [message])
 
 

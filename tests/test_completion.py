@@ -8,7 +8,9 @@ from lte_chains.errors import ConfigError
 END = 99
 
 
-def complete(pieces: list[bytes], *, stop=(), limit=100, ended=False) -> tuple[Completion, list[str]]:
+def complete(
+    pieces: list[bytes], *, stop=(), limit=100, ended=False
+) -> tuple[Completion, list[str]]:
     """Feed tokens whose bytes are `pieces`; return the answer and what a stream would show."""
     answer = Completion(
         [1],

@@ -44,7 +44,7 @@ def test_hub_id_that_cannot_be_had_is_a_model_error():
 
 
 def test_folder_without_a_config_is_not_a_model(tmp_path):
-    with pytest.raises(ModelError, match="not a model: it has no config.json"):
+    with pytest.raises(ModelError, match=r"not a model: it has no config.json"):
         load_model(tmp_path)
 
 
@@ -54,13 +54,13 @@ def test_file_is_not_a_model(copy):
 
 
 def test_adapter_in_place_of_a_model_is_told_apart():
-    with pytest.raises(ModelError, match="holds an adapter.*adapter="):
+    with pytest.raises(ModelError, match=r"holds an adapter.*adapter="):
         load_model(tiny_adapter())
 
 
 def test_missing_chat_template_is_a_model_error_with_a_remedy(copy):
     (copy / "chat_template.jinja").unlink()
-    with pytest.raises(ModelError, match="no chat template.*tokenizer_config.json"):
+    with pytest.raises(ModelError, match=r"no chat template.*tokenizer_config.json"):
         load_model(copy)
 
 

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+
+from lte_chains.query import default_queries, questions_in, refers_back
+
+ASKED = "Who runs Acme?"
+STALE = "Acme's CEO is Bob Smith. Is he old? Yes."
+FILLER = "Lorem ipsum dolor sit amet. " * 20
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        ASKED,
+        (
+            f"Use the following pieces of context to answer the question at the end. If you don't "
+            f"know the answer, just say so.\n\n{STALE}\n\n{FILLER}\n\nQuestion: {ASKED}\nHelpful Answer:"
+        ),
+        f"Answer the question based only on the following context:\n{STALE}\n\nQuestion: {ASKED}",
+        (
+            f"You are an assistant for question-answering tasks. Use the context to answer the "
+            f"question.\nQuestion: {ASKED} \nContext: {STALE} \nAnswer:"
+        ),
+        (
+            f"Context information is below.\n---------------------\n{STALE}\n---------------------\n"
+            f"Given the context information and not prior knowledge, answer the query.\n"
+            f"Query: {ASKED}\nAnswer: "
+        ),
+        f"<context>\n{STALE}\n</context>\n\n{ASKED}",
+        f"<documents>{STALE}\nQ: What? A: That.</documents>\n<question>{ASKED}</question>",
+        f"Answer the following question: {ASKED}",
+        f"Please answer the question. {ASKED}",
+        f"Context: {STALE}\n\n{ASKED}",
+        f"{ASKED}\n\nContext:\n{STALE}",
+        f"### Instruction\nAnswer.\n### Question: {ASKED}\n### Answer:",
+        f"**Question:** {ASKED}\n**Context:** {STALE}",
+        f"Answer the question from the text below.\n\n{STALE} {FILLER}\n\n{ASKED}",
+        f"Chat History:\nHuman: Hello\nAI: Hello!\nFollow Up Input: {ASKED}\nStandalone question:",
+    ],
+)
+def test_question_is_found_in_the_prompt_shapes_of_rag(prompt):
+    assert questions_in(prompt) == [ASKED]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The capital of France is",
+        "Tell me about Acme. Keep it short.",
+        "Is it true that the question of Acme's CEO is settled?",
+        "acme ceo",
+    ],
+)
+def test_plain_text_is_searched_as_it_stands(text):
+    assert questions_in(text) == [text]
+
+
+@pytest.mark.parametrize("text", ["", "  \n "])
+def test_blank_text_asks_nothing(text):
+    assert questions_in(text) == []
+
+
+def test_of_a_long_text_without_labels_only_what_asks_is_searched():
+    text = f"I read this yesterday. {FILLER}Who runs Acme? Thanks!"
+    assert questions_in(text) == ["Who runs Acme?"]
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("How old is she?", True),
+        ("And in Paris?", True),
+        ("Why?", True),
+        ("What about Globex?", True),
+        ("And the CFO?", True),
+        ("Is that so?", True),
+        ("What is its population?", True),
+        ("Who runs Acme?", False),
+        ("And who runs Acme?", False),
+        ("Did Jane say when she left?", False),
+        ("What is the river that flows through Lyon?", False),
+        ("What is the capital of France?", False),
+    ],
+)
+def test_reference_to_an_earlier_turn_is_noticed(question, expected):
+    assert refers_back(question) is expected
+
+
+def test_follow_up_is_also_searched_behind_the_previous_question_and_answer():
+    turns = [
+        SystemMessage("Be brief."),
+        HumanMessage("Who runs Acme?"),
+        AIMessage("Bob Smith."),
+        HumanMessage("How old is she?"),
+    ]
+    assert default_queries(turns) == [
+        "How old is she?",
+        "Who runs Acme? How old is she?",
+        "Bob Smith. How old is she?",
+    ]
+
+
+def test_earlier_rag_prompt_contributes_its_question_only():
+    turns = [
+        HumanMessage(f"Context: {STALE}\n\nQuestion: Who runs Acme?"),
+        HumanMessage("And the CFO?"),
+    ]
+    assert default_queries(turns) == ["And the CFO?", "Who runs Acme? And the CFO?"]
+
+
+def test_question_that_stands_alone_is_searched_alone():
+    turns = [HumanMessage("Who runs Acme?"), AIMessage("Bob."), HumanMessage("Who runs Globex?")]
+    assert default_queries(turns) == ["Who runs Globex?"]
+
+
+def test_long_earlier_answer_is_cut():
+    turns = [HumanMessage("Hi?"), AIMessage("word " * 500), HumanMessage("Why?")]
+    assert max(len(q.split()) for q in default_queries(turns)) < 40
+
+
+def test_question_is_the_same_at_every_step_of_a_tool_loop():
+    turns = [
+        HumanMessage("Who runs Acme?"),
+        AIMessage("", tool_calls=[{"name": "t", "args": {}, "id": "1"}]),
+        ToolMessage("Bob", tool_call_id="1"),
+    ]
+    assert default_queries(turns) == default_queries(turns[:1]) == ["Who runs Acme?"]
+
+
+def test_text_blocks_of_a_multimodal_message_are_searched():
+    message = HumanMessage(
+        [{"type": "image", "url": "u"}, {"type": "text", "text": "Who runs this?"}]
+    )
+    assert default_queries([message]) == ["Who runs this?"]
+
+
+@pytest.mark.parametrize("messages", [[], [SystemMessage("s")], [HumanMessage([])]])
+def test_nobody_asking_means_no_search(messages):
+    assert default_queries(messages) == []
