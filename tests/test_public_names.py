@@ -28,6 +28,16 @@ PUBLIC = {
         "load_model",
     ],
     "lte_chains.cli": ["app", "main"],
+    "lte_chains.evaluation": [
+        "Case",
+        "Probe",
+        "evaluate_knowedit",
+        "evaluate_retrieval",
+        "read_cases",
+    ],
+    "lte_chains.memory": ["EditMemory", "HistoryEntry"],
+    "lte_chains.models": ["LocalChatModel", "PromptTooLongError", "load_model"],
+    "lte_chains.store": ["EditStore", "HistoryEntry", "SQLiteStore", "VectorSpace", "open_store"],
 }
 
 
