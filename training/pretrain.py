@@ -57,6 +57,9 @@ class Recipe:
     optimizer: dict[str, float]
     stages: list[Stage] = field(default_factory=list)
     init_from: str | None = None
+    """A folder of weights and tokenizer to begin with, in place of nothing."""
+    compile: bool = True
+    """Whether to compile the model: faster by half once it runs, slower to start."""
 
     @property
     def steps(self) -> int:
@@ -191,7 +194,9 @@ class Trainer:
 
     def run(self) -> None:
         """Train to the end of the recipe; log to `log.jsonl`, keep the best in `best/`."""
-        body = torch.compile(self.model.model, dynamic=False)
+        body: Any = self.model.model
+        if self._recipe.compile:
+            body = torch.compile(body, dynamic=False)
         end = 0
         for stage in self._recipe.stages:
             end += stage.steps
