@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -44,3 +46,13 @@ def knowedit_rows() -> list[dict[str, Any]]:
             ("the Tessel Institute", "Kyoto", "Graz", "Emil Tessel", "Japan"),
         )
     ]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Undo what the command line, run inside a test, sets for the whole process."""
+    logger = logging.getLogger("lte_chains")
+    level, handlers = logger.level, logger.handlers[:]
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
