@@ -20,8 +20,11 @@ _INSERT_LIVE = """INSERT OR REPLACE INTO live
     (namespace, id, key, version, slot, digest, valid_from, valid_until)
     SELECT namespace, id, key, version, slot, digest, valid_from, valid_until
     FROM versions WHERE namespace = ? AND id = ? AND version = ?"""
+# INDEXED BY: SQLite's planner would walk the whole namespace by its primary key instead.
+_SAME_CONTENT = """SELECT id FROM live INDEXED BY live_by_digest
+    WHERE namespace = ? AND digest = ? ORDER BY key LIMIT 1"""
 # NULL stands for "always" on either side.
-_RIVALS = """SELECT id, version FROM live
+_RIVALS = """SELECT id, version FROM live INDEXED BY live_by_slot
     WHERE namespace = :namespace AND slot = :slot AND id <> :id
     AND (valid_from IS NULL OR :until IS NULL OR valid_from < :until)
     AND (valid_until IS NULL OR :start IS NULL OR :start < valid_until)
@@ -163,10 +166,7 @@ class Transaction:
         )
 
     def _live_id(self, mark: bytes) -> str | None:
-        row = self._execute(
-            "SELECT id FROM live WHERE namespace = ? AND digest = ? ORDER BY key LIMIT 1",
-            *(self.namespace, mark),
-        ).fetchone()
+        row = self._execute(_SAME_CONTENT, self.namespace, mark).fetchone()
         return None if row is None else str(row["id"])
 
     def _live_version(self, id_: str) -> int | None:

@@ -75,8 +75,8 @@ TABLES = (
         valid_until TEXT,
         PRIMARY KEY (namespace, id)
     ) WITHOUT ROWID""",
-    """CREATE INDEX live_by_slot ON live (namespace, slot)""",
-    """CREATE INDEX live_by_digest ON live (namespace, digest)""",
+    """CREATE INDEX live_by_slot ON live (namespace, slot, key)""",
+    """CREATE INDEX live_by_digest ON live (namespace, digest, key)""",
 )
 
 
