@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError, InvalidEditError, UnknownEditError
+from lte_chains.store.rows import encode
 
 _MAX_NAMESPACE_CHARS = 256
 
@@ -46,6 +47,21 @@ def require_count(name: str, value: object) -> int:
     return value
 
 
+def require_query(query: object) -> str:
+    """Return a query's text.
+
+    Raises:
+        ConfigError: Not a string, or not valid Unicode.
+    """
+    if not isinstance(query, str):
+        raise ConfigError(f"a query is a text, not {query!r}")
+    try:
+        query.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"the query is not valid Unicode: {error}") from error
+    return query
+
+
 def require_moment(name: str, value: object) -> datetime:
     """Return a moment; a date is its first moment in UTC, as in `Edit`.
 
@@ -63,10 +79,11 @@ def require_moment(name: str, value: object) -> datetime:
 
 
 def require_edits(edits: Iterable[Edit]) -> list[Edit]:
-    """Return edits as a list.
+    """Return edits as a list, all fit to be stored.
 
     Raises:
-        InvalidEditError: Something else than edits.
+        InvalidEditError: Something else than edits, metadata that are not JSON
+            values, or text that is not valid Unicode.
     """
     if isinstance(edits, Edit) or not isinstance(edits, Iterable):
         raise InvalidEditError(f"give a list of edits, not {type(edits).__name__}")
@@ -76,6 +93,7 @@ def require_edits(edits: Iterable[Edit]) -> list[Edit]:
             raise InvalidEditError(
                 f"{edit!r} is not an Edit: make one with Edit(prompt=…, target_new=…)"
             )
+        encode(edit)  # here, so that no embedder is troubled with what cannot be stored
     return listed
 
 

@@ -15,7 +15,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 from langchain_core.vectorstores import VectorStore
 
-from lte_chains.arguments import holds, require_count, require_ids, require_moment
+from lte_chains.arguments import holds, require_count, require_ids, require_moment, require_query
 from lte_chains.edit import Edit, EditMatch
 from lte_chains.embeddings import Embedder, unit_vectors
 from lte_chains.errors import ConfigError
@@ -334,16 +334,10 @@ class EditDocuments(VectorStore):
         return lambda cosine: min(max(cosine, 0.0), 1.0)
 
     def _embed_query(self, query: str) -> Vectors:
-        return self._shared.embedder.query(_text(query))
+        return self._shared.embedder.query(require_query(query))
 
     async def _aembed_query(self, query: str) -> Vectors:
-        return await self._shared.embedder.aquery(_text(query))
-
-
-def _text(query: object) -> str:
-    if not isinstance(query, str):
-        raise ConfigError(f"a query is a text, not {query!r}")
-    return query
+        return await self._shared.embedder.aquery(require_query(query))
 
 
 def _paired(name: str, values: Sequence[Any] | None, count: int) -> Sequence[Any]:

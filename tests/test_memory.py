@@ -327,6 +327,12 @@ def test_a_k_that_is_no_positive_number_is_refused(memory: EditMemory, k: object
             call("query", k=k)  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("query", [None, 3, b"text", "lone \ud800"])
+def test_what_is_no_text_is_no_query(memory: EditMemory, query: object) -> None:
+    with pytest.raises(ConfigError, match="query"):
+        memory.search_edits(query)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "edits",
     [ceo("Jane"), None, ["text"], [ceo("Jane"), None], [ceo("J", metadata={"a": {1, 2}})]],
