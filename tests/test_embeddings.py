@@ -159,3 +159,8 @@ def test_batches_are_embedded_in_order() -> None:
     np.testing.assert_array_equal(
         embedder.edits(edits, batch_size=3), embedder.edits(edits, batch_size=100)
     )
+
+
+def test_a_hub_that_cannot_be_reached_is_an_embedding_error_with_a_remedy() -> None:
+    with pytest.raises(EmbeddingError, match=r"lte-chains\[offline\]"):
+        module._load_paper()
