@@ -66,9 +66,10 @@ class Batches:
         return inputs, labels
 
     def _span_copy(self) -> tuple[list[int], int]:
-        """Random tokens, then the same again, from their beginning or from within."""
+        """Make random tokens and then a part of them again; its first token is given."""
         first, vocabulary = len(self._ids), len(self._tokenizer)
-        size = self._rng.choice((24, 28, 31))
+        size = self._rng.randrange(20, 40)
         text = [self._rng.randrange(first, vocabulary) for _ in range(size)]
-        begin = self._rng.choice((0, 0, self._rng.randrange(size - 6)))
-        return [*text, self._ids[END], *text[begin:]], size + 2
+        count = self._rng.randrange(12, min(size, 63 - size) + 1)
+        begin = self._rng.randrange(size - count + 1)
+        return [*text, self._ids[END], *text[begin : begin + count]], size + 2

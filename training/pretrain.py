@@ -1,10 +1,10 @@
 """Make a small chat model that applies edits, from nothing (recipe: recipes/lte-tiny.yaml).
 
-A byte-level BPE tokenizer and a Llama of a few million parameters, trained in
-stages: copying spans of random tokens first (without it, copying out of a
-prompt does not emerge at this size), then questions about edits, passages and
-true facts. Only answers bear loss. The exponential average of the weights that
-does best on held-out wordings and subjects is what comes out.
+A byte-level BPE tokenizer and a Llama of a few million parameters that begins
+with an induction circuit (see `induction`), trained in stages: copying spans of
+random tokens, then questions about edits, passages and true facts. Only answers
+bear loss. The exponential average of the weights that does best on held-out
+wordings and subjects is what comes out.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lte_chains.errors import ConfigError
 from lte_chains.training.batches import IGNORED, Batches
+from lte_chains.training.induction import write_induction_circuit
 from lte_chains.training.names import Corpus, Names, read_corpus
 from lte_chains.training.rows import Fact, Row, RowMaker, read_facts
 from lte_chains.training.tokenizer import train_tokenizer
@@ -263,6 +264,7 @@ class Trainer:
         # Compiled for two cores, plain attention trains faster than the fused kernel.
         model = LlamaForCausalLM(config)
         model.set_attn_implementation("eager")
+        write_induction_circuit(model, seed=self._recipe.seed)
         return model
 
     def _evaluate_and_save(self, batches: Batches) -> None:
