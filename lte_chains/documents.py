@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
@@ -313,6 +312,8 @@ class EditDocuments(VectorStore):
         stored = self._shared.store.vectors(self.namespace, list(edits))
         ids = [id_ for id_ in edits if id_ in stored]  # less what was just retracted
         vectors = [stored[id_].tolist() for id_ in ids]
+        import numpy as np
+
         chosen = maximal_marginal_relevance(np.asarray(embedding), vectors, lambda_mult, k)
         return [to_document(edits[ids[position]]) for position in chosen]
 

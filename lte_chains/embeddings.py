@@ -22,7 +22,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
@@ -101,6 +100,8 @@ class Embedder:
             EmbeddingError: The embedder gave something else than one finite
                 vector for each edit.
         """
+        import numpy as np
+
         embeddings, parts = self.embeddings, []
         for batch in in_batches(edits, batch_size, label="Embedding", show=show_progress):
             vectors = embeddings.embed_documents([indexed_text(edit) for edit in batch])
@@ -148,6 +149,8 @@ def unit_vectors(vectors: Sequence[Sequence[float] | Vectors], *, count: int) ->
         >>> unit_vectors([[3.0, 4.0]], count=1).round(1).tolist()
         [[0.6..., 0.8...]]
     """
+    import numpy as np
+
     try:
         matrix = np.asarray(vectors, dtype=np.float64)
     except (TypeError, ValueError) as error:

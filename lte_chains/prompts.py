@@ -38,21 +38,25 @@ _WORDINGS: dict[str, _Wording] = {
     ),
 }
 
-_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Every pattern takes time linear in the text: spaces are bounded where two runs could meet.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SPACES = re.compile(r"\s+")
 _INVISIBLE = re.compile(r"[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _DELIMITER = re.compile(
-    r"[\[［【〔]\s*(/?\s*(?:updated\s+information|question|query|inst|sys|system))\s*[\]］】〕]",
+    r"[\[［【〔]\s*(/?\s{0,3}(?:updated\s+information|question|query|inst|sys|system))\s*[\]］】〕]",
     re.IGNORECASE,
 )
-_SPECIAL_TOKEN = re.compile(r"<(?=\s*/?\s*[|｜<])|(?<=[|｜>])\s*>")
+_SPECIAL_TOKEN = re.compile(r"<(?=\s{0,3}/?\s{0,3}[|｜<])|(?<=[|｜>])\s{0,3}>")
 _TAG = re.compile(
-    r"<(\s*/?\s*(?:s|bos|eos|pad|unk|sep|cls|mask|start_of_turn|end_of_turn|start_header_id|"
-    r"end_header_id|eot_id|im_start|im_end|system|user|assistant|human|tool_call|tool_response|"
-    r"tools|think|image|endoftext)\s*/?\s*)>",
+    r"<(\s{0,3}/?\s{0,3}(?:s|bos|eos|pad|unk|sep|cls|mask|start_of_turn|end_of_turn|"
+    r"start_header_id|end_header_id|eot_id|im_start|im_end|system|user|assistant|human|tool_call|"
+    r"tool_response|tools|think|image|endoftext)\s{0,3}/?\s{0,3})>",
     re.IGNORECASE,
 )
 _ROLE = re.compile(
-    r"(?im)(^\s*|[\n\r\u2028\u2029]\s*)(#{1,6}\s*)?(system|user|assistant|human|ai|tool|developer)\s*[:：]"
+    r"^([^\S\n]*)(?:#{1,6}[^\S\n]{0,3})?"
+    r"(system|user|assistant|human|ai|tool|developer)[^\S\n]{0,3}[:：]",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -115,9 +119,9 @@ def neutralise(text: str) -> str:
         >>> neutralise("{curly} stays")
         '{curly} stays'
     """
-    text = _INVISIBLE.sub("", text)
-    text = _ROLE.sub(lambda found: f"{found[1]}{found[3]} -", text)
-    text = _BREAKS.sub(" ", text).strip()
+    text = _CONTROL.sub("\n", _INVISIBLE.sub("", text))
+    text = _ROLE.sub(lambda found: f"{found[1]}{found[2]} -", text)
+    text = _SPACES.sub(lambda found: " " if "\n" in found[0] else found[0], text).strip()
     text = _DELIMITER.sub(lambda found: f"({found[1]})", text)
     text = _TAG.sub(lambda found: f"({found[1].strip()})", text)
     return _SPECIAL_TOKEN.sub(lambda found: "(" if found[0] == "<" else ")", text)

@@ -9,6 +9,7 @@ HEAVY = (
     "datasets",
     "faiss",
     "llama_index",
+    "numpy",
     "peft",
     "sentence_transformers",
     "sqlalchemy",

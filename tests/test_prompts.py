@@ -1,7 +1,10 @@
 """The prompt, byte for byte, and edit text that tries to be more than data."""
 
+import time
+
 import pytest
 
+from lte_chains.edit import MAX_EDIT_CHARS
 from lte_chains.errors import ConfigError
 from lte_chains.prompts import editing_prefix, knowledge_editing_prompt, neutralise
 
@@ -79,6 +82,14 @@ def test_markup_in_an_edit_is_disarmed(hostile: str, harmless: str) -> None:
 )
 def test_ordinary_text_is_kept_byte_for_byte(text: str) -> None:
     assert neutralise(text) == text
+
+
+@pytest.mark.parametrize("filler", [" ", "\n", "< ", "[ ", "\t\n ", "< / ", "#", "\u3000"])
+def test_the_longest_edit_is_rendered_at_once(filler: str) -> None:
+    text = "<" + filler * (MAX_EDIT_CHARS // len(filler))
+    began = time.perf_counter()
+    neutralise(text)
+    assert time.perf_counter() - began < 2  # quadratic patterns took minutes
 
 
 def test_an_edit_cannot_close_its_section() -> None:

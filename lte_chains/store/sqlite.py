@@ -7,16 +7,17 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from lte_chains.edit import Edit
 from lte_chains.errors import StoreError, UnknownEditError
-from lte_chains.index import VectorIndex
 from lte_chains.store.base import HistoryEntry, Vectors, VectorSpace, check_space
 from lte_chains.store.database import Database, demand_erasure
 from lte_chains.store.ledger import STATE_AT, Transaction, require_known, take_revision
 from lte_chains.store.rows import decode, encode, moment
+
+if TYPE_CHECKING:
+    from lte_chains.index import VectorIndex
 
 _LIVE = """SELECT v.* FROM live AS l JOIN versions AS v ON v.key = l.key
     WHERE l.namespace = ? ORDER BY v.key"""
@@ -203,6 +204,8 @@ class SQLiteStore:
         with self._database.reading() as connection:
             parameters = (namespace, json.dumps(list(ids)))
             rows = connection.execute(_VECTORS_BY_ID, parameters).fetchall()
+        import numpy as np
+
         return {row["id"]: np.frombuffer(row["vector"], np.float32) for row in rows}
 
     def close(self) -> None:
@@ -220,6 +223,8 @@ class SQLiteStore:
 
     def _index(self, namespace: str, space: VectorSpace) -> VectorIndex:
         """Return the namespace's index, no older than the ledger was at the call."""
+        from lte_chains.index import VectorIndex
+
         slot = (os.getpid(), namespace)
         index = self._indexes.get(slot)
         if index is None:
@@ -290,7 +295,7 @@ def _replace_vectors(
         return
     changes = [(vector, key) for key, vector in fresh.items()]
     connection.executemany("UPDATE vectors SET vector = ? WHERE key = ?", changes)
-    dimension = len(changes[0][0]) // np.dtype(np.float32).itemsize
+    dimension = len(changes[0][0]) // 4  # float32
     _write_space(connection, VectorSpace(fingerprint, dimension))
     for row in connection.execute("SELECT DISTINCT namespace FROM revisions").fetchall():
         take_revision(connection, row["namespace"], "reembed")
@@ -330,4 +335,6 @@ def _history_entry(row: sqlite3.Row) -> HistoryEntry:
 
 
 def _blob(vector: Vectors) -> bytes:
+    import numpy as np
+
     return np.ascontiguousarray(vector, np.float32).tobytes()
