@@ -17,13 +17,13 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, Field, InstanceOf, PrivateAttr, ValidationError
 
-from lte_chains.async_entry_points import AsyncEntryPoints
-from lte_chains.editing import CallEditor, QueryExtractor
+from lte_chains.editable.async_entry_points import AsyncEntryPoints
+from lte_chains.editable.editing import CallEditor, QueryExtractor
+from lte_chains.editable.structured import edited_first
+from lte_chains.editable.views import PASSED_ON, Views, unbind, with_settings
 from lte_chains.errors import ConfigError
 from lte_chains.prompts import PromptStyle
 from lte_chains.retriever import EditRetriever
-from lte_chains.structured import edited_first
-from lte_chains.views import PASSED_ON, Views, unbind, with_settings
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class EditableLLM(AsyncEntryPoints):
     """Whether a run may choose the namespace by ``lte_namespace``. A run that chooses none
     gets the retriever's own, so for tenants let that one be empty."""
     query_extractor: QueryExtractor | None = Field(default=None, exclude=True)
-    """Finds the text to search edits with; by default `lte_chains.query.default_queries`."""
+    """Finds the text to search edits with; by default `lte_chains.editable.query` does."""
     prompt_style: PromptStyle = "training"
     """Wording of the knowledge-editing prompt."""
 

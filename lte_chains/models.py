@@ -21,11 +21,11 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import RunnableConfig
 from pydantic import ConfigDict, Field, model_validator
 
-from lte_chains.batching import BatchPlan
-from lte_chains.completion import Completion, GenerationSettings
-from lte_chains.decoding import PromptTooLongError
 from lte_chains.errors import ConfigError, LteError
-from lte_chains.loading import Weights, load_weights
+from lte_chains.local.batching import BatchPlan
+from lte_chains.local.completion import Completion, GenerationSettings
+from lte_chains.local.decoding import PromptTooLongError
+from lte_chains.local.loading import Weights, load_weights
 
 __all__ = ["LocalChatModel", "PromptTooLongError", "load_model"]
 

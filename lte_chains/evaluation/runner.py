@@ -15,8 +15,8 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lte_chains.editable.editing import CallEditor
 from lte_chains.editable_llm import EditableLLM
-from lte_chains.editing import CallEditor
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.cases import Case, Probe, read_cases
 from lte_chains.evaluation.metrics import (

@@ -6,9 +6,9 @@ import pytest
 from langchain_core.language_models import SimpleChatModel
 from langchain_core.messages import HumanMessage
 
-from lte_chains.decoding import PromptTooLongError
 from lte_chains.errors import ConfigError, ModelError
 from lte_chains.evaluation import evaluate_knowedit
+from lte_chains.local.decoding import PromptTooLongError
 from lte_chains.models import load_model
 from tests.evaluation.rows import ROWS, write_rows
 from tests.fakes_embeddings import BagOfWordsEmbeddings

@@ -41,9 +41,7 @@ def test_the_same_seed_writes_the_same_circuit() -> None:
     one, other = _model(), _model()
     write_induction_circuit(one, seed=4)
     write_induction_circuit(other, seed=4)
-    assert all(
-        torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True)
-    )
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
 @pytest.mark.parametrize(

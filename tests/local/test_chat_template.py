@@ -10,8 +10,8 @@ from langchain_core.messages import (
 )
 from transformers import AutoTokenizer
 
-from lte_chains.chat_template import encode_chat
 from lte_chains.errors import ConfigError, ModelError
+from lte_chains.local.chat_template import encode_chat
 from tests.tiny_models import SPECIAL, tiny_llama
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from lte_chains.query import default_queries, questions_in, refers_back
+from lte_chains.editable.query import default_queries, questions_in, refers_back
 
 ASKED = "Who runs Acme?"
 STALE = "Acme's CEO is Bob Smith. Is he old? Yes."

@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import Runnable, RunnableBinding
 
-from lte_chains.editing import EditedCall
+from lte_chains.editable.editing import EditedCall
 from lte_chains.errors import ConfigError
 
 PASSED_ON = (

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from lte_chains.completion import Completion
+from lte_chains.local.completion import Completion
 
 _Prompt = tuple[int, ...]
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lte_chains.completion import Completion, GenerationSettings
 from lte_chains.errors import ConfigError
+from lte_chains.local.completion import Completion, GenerationSettings
 
 END = 99
 

@@ -18,8 +18,8 @@ from langchain_core.runnables.config import (
     get_config_list,
 )
 
-from lte_chains.editing import EditedCall
-from lte_chains.entry_points import (
+from lte_chains.editable.editing import EditedCall
+from lte_chains.editable.entry_points import (
     EntryPoints,
     config_of,
     has_parent,
@@ -27,8 +27,8 @@ from lte_chains.entry_points import (
     put_in_place,
     run_arguments,
 )
-from lte_chains.event_streams import AsyncRelay, Event
-from lte_chains.views import merge_results
+from lte_chains.editable.event_streams import AsyncRelay, Event
+from lte_chains.editable.views import merge_results
 
 _Answer = TypeVar("_Answer")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda
 
-from lte_chains.editing import EditedCall
+from lte_chains.editable.editing import EditedCall
 
 
 def edited_first(

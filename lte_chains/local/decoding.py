@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.exceptions import ContextOverflowError
 
-from lte_chains.chat_template import encode_chat
-from lte_chains.completion import Completion, GenerationSettings
 from lte_chains.errors import ConfigError, ModelError
+from lte_chains.local.chat_template import encode_chat
+from lte_chains.local.completion import Completion, GenerationSettings
 
 if TYPE_CHECKING:
     import torch

@@ -12,8 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lte_chains.decoding import Decoder
 from lte_chains.errors import ConfigError, MissingExtraError, ModelError
+from lte_chains.local.decoding import Decoder
 
 _EMBEDDED = frozenset({"lte-tiny"})
 """Models that ship with the package, in ``lte_chains/assets``."""

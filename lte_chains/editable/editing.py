@@ -14,11 +14,11 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig, run_in_executor
 
 from lte_chains.edit import EditMatch
+from lte_chains.editable.event_streams import Event
+from lte_chains.editable.query import default_queries
 from lte_chains.errors import ConfigError
-from lte_chains.event_streams import Event
 from lte_chains.messages import LTE_KEY, apply_edits, edited_by, last_human
 from lte_chains.prompts import PromptStyle
-from lte_chains.query import default_queries
 from lte_chains.retriever import EditRetriever, as_document
 
 QueryExtractor = Callable[[Sequence[BaseMessage]], str | Sequence[str]]

@@ -26,9 +26,9 @@ from langchain_core.runnables.config import (
     get_executor_for_config,
 )
 
-from lte_chains.editing import CallEditor, EditedCall
-from lte_chains.event_streams import Event, relay
-from lte_chains.views import Views, merge_results
+from lte_chains.editable.editing import CallEditor, EditedCall
+from lte_chains.editable.event_streams import Event, relay
+from lte_chains.editable.views import Views, merge_results
 
 _Answer = TypeVar("_Answer")
 

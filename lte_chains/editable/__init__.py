@@ -1,0 +1,1 @@
+"""The parts of `EditableLLM`: what a call sends, to which view, through which entry point."""

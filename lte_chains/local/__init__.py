@@ -1,0 +1,1 @@
+"""The parts of `load_model`: loading, templates, batches, decoding."""
