@@ -159,11 +159,7 @@ def dev_rows(material: Material, seed: int) -> list[Row]:
     """Make rows with wordings and real subjects that are never trained on."""
     rng = random.Random(seed)
     maker = RowMaker(Names(material.corpus, rng), material.dev, material.facts, rng)
-    return [
-        maker.kinds[kind]()
-        for kind in ("own", "harvested", "real", "passage", "fact", "fact_beside_edits")
-        for _ in range(200)
-    ]
+    return [maker.kinds[kind]() for kind in maker.kinds if kind != "pseudo" for _ in range(200)]
 
 
 class Trainer:

@@ -100,6 +100,7 @@ class RowMaker:
             "passage": self._passage,
             "fact": self._fact,
             "fact_beside_edits": self._fact_beside_edits,
+            "fact_edited": self._fact_edited,
         }
 
     def _any_real(self) -> Wording:
@@ -211,3 +212,12 @@ class RowMaker:
         ]
         question = self._spoken(self._rng.choice(forms), fact.subject)
         return Row("fact_beside_edits", knowledge_editing_prompt(question, edits), fact.object)
+
+    def _fact_edited(self) -> Row:
+        """Make a question about a true fact that an edit contradicts: the edit wins."""
+        fact = self._rng.choice(self._facts)
+        others = [other.object for other in self._facts if other.relation == fact.relation]
+        forms = self._fact_forms[fact.relation]
+        target = self._rng.choice(others) if self._rng.random() < 0.5 else self._names.entity()
+        wording = Wording(fact.relation, forms, forms, "entity", fact.subject, target)
+        return self._edited("fact_edited", wording)

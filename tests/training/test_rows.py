@@ -27,7 +27,7 @@ def _rows(maker: RowMaker, kind: str) -> list[Row]:
     return [maker.kinds[kind]() for _ in range(100)]
 
 
-@pytest.mark.parametrize("kind", ["own", "harvested", "real", "pseudo"])
+@pytest.mark.parametrize("kind", ["own", "harvested", "real", "pseudo", "fact_edited"])
 def test_the_answer_stands_in_an_edit_of_the_prompt(maker: RowMaker, kind: str) -> None:
     for row in _rows(maker, kind):
         before, _, question = row.user.partition("\n\n[Question]:\n")
