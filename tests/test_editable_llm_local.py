@@ -12,7 +12,7 @@ from lte_chains.editable_llm import EditableLLM
 from lte_chains.models import load_model
 from lte_chains.prompts import knowledge_editing_prompt
 from tests.fakes_llm import retriever_with
-from tests.tiny_models import shipped_or_tiny, tiny_adapter, tiny_llama
+from tests.tiny_models import tiny_adapter, tiny_llama
 
 EDITS = [
     Edit(prompt=f"The leader of company{i} is called", target_new=f"person{i}", id=f"e{i}")
@@ -25,7 +25,7 @@ UNRELATED = [f"Which river crosses town number {i}?" for i in range(500)]
 @pytest.fixture(scope="module", params=["shipped", "with adapter"])
 def model(request):
     if request.param == "shipped":
-        return load_model(shipped_or_tiny(), max_new_tokens=8, batch_size=32)
+        return load_model("lte-tiny", max_new_tokens=8, batch_size=32)
     return load_model(tiny_llama(), adapter=tiny_adapter(), max_new_tokens=8, batch_size=32)
 
 

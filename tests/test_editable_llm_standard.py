@@ -12,7 +12,7 @@ from lte_chains.editable_llm import EditableLLM
 from lte_chains.memory import EditMemory
 from lte_chains.models import LocalChatModel, load_model
 from tests.fakes_llm import RecordingModel
-from tests.tiny_models import shipped_or_tiny, tiny_adapter, tiny_llama
+from tests.tiny_models import tiny_adapter, tiny_llama
 
 
 def retriever():
@@ -49,7 +49,7 @@ class TestLocalChatModelIntegration(LocalSuite):
 
     @property
     def chat_model_params(self):
-        return {"weights": load_model(shipped_or_tiny()).weights, "max_new_tokens": 32}
+        return {"weights": load_model("lte-tiny").weights, "max_new_tokens": 32}
 
 
 class TestEditableLLMIntegration(LocalSuite):
@@ -57,7 +57,7 @@ class TestEditableLLMIntegration(LocalSuite):
 
     @property
     def chat_model_params(self):
-        return {"llm": load_model(shipped_or_tiny(), max_new_tokens=32), "retriever": retriever()}
+        return {"llm": load_model("lte-tiny", max_new_tokens=32), "retriever": retriever()}
 
 
 class TestEditableLLMWithAdapterIntegration(LocalSuite):

@@ -9,8 +9,6 @@ import warnings
 from functools import cache
 from pathlib import Path
 
-import lte_chains
-
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}"
     "{% if m['role'] == 'assistant' %}<|end|>{% endif %}{% endfor %}"
@@ -35,12 +33,6 @@ def tiny_llama() -> Path:
 def tiny_adapter() -> Path:
     """Return the folder of a random LoRA adapter for `tiny_llama`."""
     return save_adapter(tiny_llama(), _scratch() / "adapter")
-
-
-def shipped_or_tiny() -> str | Path:
-    """Return the embedded model's name, or the tiny model while its weights are being made."""
-    shipped = Path(lte_chains.__file__).parent / "assets" / "lte-tiny" / "model.safetensors"
-    return "lte-tiny" if shipped.is_file() else tiny_llama()
 
 
 @cache
