@@ -84,7 +84,7 @@ def read_edits(path: str | os.PathLike[str]) -> list[Edit]:
         DataError: The file or one of its rows cannot be read; the message names it.
     """
     edits = []
-    for place, row in _rows(Path(path)):
+    for place, row in read_rows(Path(path)):
         try:
             edits.append(edit_from_dict(row))
         except (DataError, InvalidEditError) as error:
@@ -103,12 +103,13 @@ def write_edits(path: str | os.PathLike[str], edits: Iterable[Edit]) -> None:
         raise DataError(f"cannot write edits to {target}: it is not a file")
     text = "".join(f"{json.dumps(edit_to_dict(edit), ensure_ascii=False)}\n" for edit in edits)
     try:
-        _replace(target, text)
+        replace_text(target, text)
     except OSError as error:
         raise DataError(f"cannot write edits to {target}: {error}") from error
 
 
-def _replace(target: Path, text: str) -> None:
+def replace_text(target: Path, text: str) -> None:
+    """Write a text file, all or nothing: an existing one is replaced once all is on the disk."""
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -122,12 +123,19 @@ def _replace(target: Path, text: str) -> None:
         raise
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the rows of a file, each with its place for messages."""
+def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the rows of a file, each with its place for messages.
+
+    Understood are one JSON object a line, one JSON list of objects, one object,
+    and EasyEdit's lists side by side.
+
+    Raises:
+        DataError: The file cannot be read, or is none of these.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read edits from {path}: {error}") from error
+        raise DataError(f"cannot read {path}: {error}") from error
     try:
         whole = json.loads(text)
     except ValueError:

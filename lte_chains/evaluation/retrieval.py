@@ -9,11 +9,11 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
+from lte_chains.cases import Case, read_cases
 from lte_chains.edit import Edit, EditMatch, normalise
 from lte_chains.embeddings import default_embeddings
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.batching import BatchedEmbeddings
-from lte_chains.evaluation.cases import Case, read_cases
 from lte_chains.evaluation.metrics import mean
 from lte_chains.memory import EditMemory
 from lte_chains.retriever import EditRetriever

@@ -15,17 +15,12 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lte_chains.answers import alias_match, same_answer
+from lte_chains.cases import Case, Probe, read_cases
 from lte_chains.editable.editing import CallEditor
 from lte_chains.editable_llm import EditableLLM
 from lte_chains.errors import ConfigError
-from lte_chains.evaluation.cases import Case, Probe, read_cases
-from lte_chains.evaluation.metrics import (
-    alias_match,
-    mean,
-    mean_over_rows,
-    ngram_entropy,
-    same_answer,
-)
+from lte_chains.evaluation.metrics import mean, mean_over_rows, ngram_entropy
 from lte_chains.evaluation.retrieval import memory_of, prompts_of, slot_holders, superseded
 from lte_chains.evaluation.teacher_forcing import Forced, force_targets
 from lte_chains.memory import EditMemory

@@ -1,4 +1,6 @@
-"""Evaluation rows in one shape, read from KnowEdit-style JSON.
+"""Rows of edits and their probes in one shape, read from KnowEdit-style JSON.
+
+Evaluation judges by them, training learns from them.
 
 KnowEdit (arXiv 2401.01286) writes an answer as a string, a list, or a list of
 alias lists; here it is always a flat tuple of accepted answers, the canonical
@@ -13,9 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lte_chains.answers import alias_match
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError, DataError, InvalidEditError
-from lte_chains.evaluation.metrics import alias_match
 
 # KnowEdit's WikiBio calls the same things by other names.
 _PROMPT_FIELDS = ("prompt", "text")

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from lte_chains.cases import flatten_answers, parse_case, read_cases
 from lte_chains.errors import ConfigError, DataError
-from lte_chains.evaluation.cases import flatten_answers, parse_case, read_cases
 
 ROW = {
     "subject": "Acme",
