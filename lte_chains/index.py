@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ Change = tuple[str, int | None, bytes | None]
 
 @dataclass(frozen=True)
 class _View:
-    """What a search sees: rows below `size` never move, they only die."""
+    """What a search sees, from its first portion to its last: rows below `size` never change."""
 
     revision: int
     size: int
@@ -42,7 +42,7 @@ class VectorIndex:
     """Rank the live edits of one namespace by cosine.
 
     Searches take no lock: they read an immutable view. Rows are appended behind
-    what any view can see; a removed row is marked dead and zeroed in place, and
+    what any view can see; a removed row is marked dead in a copy of the keys, and
     dead rows are swept out once they are a quarter of all.
 
     Example:
@@ -80,18 +80,20 @@ class VectorIndex:
 
     def update(self, revision: int, changes: Iterable[Change]) -> None:
         """Apply what happened to some edits since `self.revision`; call with `lock` held."""
-        view, added = self._view, []
+        view, added, dead = self._view, [], []
         for id_, key, vector in changes:
             row = self._rows.get(id_)
             if row is not None and view.keys[row] == key:
                 continue
             if row is not None:
-                # The key first: a search that meets the zeros must find the row dead.
-                view.keys[row] = _DEAD
-                view.vectors[row] = 0.0
-                del self._rows[id_]
+                dead.append(self._rows.pop(id_))
             if key is not None and vector is not None:
                 added.append((id_, key, vector))
+        if dead:
+            # In a copy: a search under way must find the edit, as it was, and not neither
+            # the old version nor the new one.
+            view = replace(view, keys=view.keys.copy())
+            view.keys[dead] = _DEAD
         size = view.size + len(added)
         live = len(self._rows) + len(added)
         if size > len(view.keys) or size - live > max(64, size // 4):
@@ -127,7 +129,7 @@ class VectorIndex:
 
     def _matrix(self, vectors: Iterable[bytes]) -> npt.NDArray[np.float32]:
         flat = np.frombuffer(b"".join(vectors), np.float32)
-        # A copy: a buffer over bytes is read-only, and rows are zeroed in place.
+        # A copy: a buffer over bytes is read-only, and rows are appended in place.
         return flat.reshape(-1, self.dimension).copy()
 
     def _moved(self, view: _View, *, room: int) -> _View:

@@ -82,13 +82,19 @@ def test_an_edit_that_comes_back_unchanged_stays_where_it_is() -> None:
     assert index.revision == 2
 
 
-def test_removed_vectors_are_wiped_from_memory() -> None:
-    vectors = unit(np.random.default_rng(4), 3)
+def test_a_search_under_way_sees_one_state_whatever_is_changed() -> None:
+    rng = np.random.default_rng(4)
+    vectors, query = unit(rng, 50), unit(rng, 1)[0]
     index = VectorIndex(DIMENSION)
     index.rebuild(1, rows(vectors))
-    held = index._view.vectors
-    index.update(2, [("id1", None, None)])
-    assert not held[1].any()
+    before = ranking(index, query, first=1)
+    search = index.ranked(query, first=1)
+    found = next(search)
+    for revision in range(2, 52):  # every edit gets a new version, and dead rows are swept
+        key = revision - 2
+        index.update(revision, [(f"id{key}", 100 + key, unit(rng, 1)[0].tobytes())])
+    found += chain.from_iterable(search)
+    assert found == before
 
 
 def test_searches_beside_updates_see_only_live_edits_with_their_own_scores() -> None:

@@ -249,7 +249,7 @@ class SQLiteStore:
         parameters = {"namespace": namespace, "since": since}
         stale = connection.execute(
             "SELECT 1 FROM revisions WHERE namespace = :namespace AND revision > :since "
-            "AND operation = 'reembed'",
+            "AND operation IN ('reembed', 'purge')",  # a purged vector must not stay in memory
             parameters,
         ).fetchone()
         try:
