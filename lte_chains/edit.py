@@ -7,13 +7,27 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 from lte_chains.errors import InvalidEditError
 
 MAX_EDIT_CHARS = 32_768
-"""Longest descriptor an edit may have, in characters."""
+"""Longest descriptor, and longest other field, an edit may have, in characters."""
+
+
+class _ReadOnlyDict(dict[str, Any]):
+    """A dict that refuses changes; unlike a mapping proxy it can be copied, pickled and dumped."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError(
+            "an edit is frozen: make another with dataclasses.replace(edit, metadata=…)"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[_ReadOnlyDict], tuple[dict[str, Any]]]:
+        return type(self), (dict(self),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +91,11 @@ class Edit:
             value = getattr(self, name)
             if value is not None:
                 _require_text(name, value)
-        if len(self.descriptor) > MAX_EDIT_CHARS:
-            raise InvalidEditError(
-                f"an edit of {len(self.descriptor):,} characters is too long (at most "
-                f"{MAX_EDIT_CHARS:,}): an edit is one fact; split the text into several edits"
-            )
-        object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
+                _require_length(name, value)
+        _require_length("an edit", self.descriptor)
+        if not isinstance(self.metadata, Mapping):
+            raise InvalidEditError(f"metadata must be a mapping, not {self.metadata!r}")
+        object.__setattr__(self, "metadata", _ReadOnlyDict(self.metadata))
         object.__setattr__(self, "valid_from", _as_moment("valid_from", self.valid_from))
         object.__setattr__(self, "valid_until", _as_moment("valid_until", self.valid_until))
         if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
@@ -99,6 +112,7 @@ class Edit:
             >>> Edit.from_statement("Acme moved to Lisbon in 2026.").descriptor
             'Acme moved to Lisbon in 2026.'
         """
+        _require_text("statement", statement)
         return cls(statement=statement, **fields)
 
     @property
@@ -152,10 +166,19 @@ def normalise(text: str) -> str:
 def _require_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise InvalidEditError(f"{name} must be a string, not {type(value).__name__}: {value!r}")
-    if not value.strip():
-        raise InvalidEditError(f"{name} is empty: {value!r}. An edit needs text there")
     if "\x00" in value:
         raise InvalidEditError(f"{name} holds a NUL byte: {_shorten(value)!r}. Remove it")
+    # Invisible characters are no text either: the prompt is rendered without them.
+    if not any(char.isprintable() and not char.isspace() for char in value):
+        raise InvalidEditError(f"{name} is empty: {_shorten(value)!r}. An edit needs text there")
+
+
+def _require_length(name: str, text: str) -> None:
+    if len(text) > MAX_EDIT_CHARS:
+        raise InvalidEditError(
+            f"{name} of {len(text):,} characters is too long (at most {MAX_EDIT_CHARS:,}): "
+            "an edit is one fact; split the text into several edits"
+        )
 
 
 def _as_moment(name: str, value: object) -> datetime | None:
@@ -168,7 +191,10 @@ def _as_moment(name: str, value: object) -> datetime | None:
                 f"{name}={value.isoformat()} has no time zone: "
                 "write datetime(…, tzinfo=timezone.utc), or give a date"
             )
-        return value.astimezone(UTC)
+        try:
+            return value.astimezone(UTC)
+        except OverflowError as error:
+            raise InvalidEditError(f"{name}={value.isoformat()} has no time in UTC") from error
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     raise InvalidEditError(f"{name} must be a date or a datetime, not {value!r}")

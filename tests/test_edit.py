@@ -1,10 +1,16 @@
 """Edits: what is refused, what a slot is, how validity is read."""
 
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
-from lte_chains.edit import MAX_EDIT_CHARS, Edit, normalise
+from lte_chains.edit import MAX_EDIT_CHARS, Edit, EditMatch, normalise
 from lte_chains.errors import InvalidEditError, LteError
 
 CEO = Edit(prompt="The CEO of Acme is", target_new="Jane Doe", subject="Acme", relation="CEO")
@@ -46,9 +52,20 @@ def test_subject_and_prompt_never_share_a_slot() -> None:
         {"statement": "   "},
         {"statement": "a fact", "prompt": "x", "target_new": "y"},
         {"prompt": "x" * MAX_EDIT_CHARS, "target_new": "y"},
+        {"prompt": "\u200b", "target_new": "y"},
+        {"prompt": "x", "target_new": "y", "subject": "x" * (MAX_EDIT_CHARS + 1)},
+        {"prompt": "x", "target_new": "y", "source": "x" * (MAX_EDIT_CHARS + 1)},
+        {"prompt": "x", "target_new": "y", "id": "x" * (MAX_EDIT_CHARS + 1)},
+        {"prompt": "x", "target_new": "y", "metadata": None},
+        {"prompt": "x", "target_new": "y", "metadata": ["a"]},
         {"prompt": 3, "target_new": "y"},
         {"prompt": "x", "target_new": "y", "valid_from": datetime(2026, 1, 1)},
         {"prompt": "x", "target_new": "y", "valid_from": "2026"},
+        {
+            "prompt": "x",
+            "target_new": "y",
+            "valid_from": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=9))),
+        },
         {
             "prompt": "x",
             "target_new": "y",
@@ -82,13 +99,40 @@ def test_validity_is_kept_in_utc() -> None:
     assert edit.valid_until == datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def test_metadata_cannot_be_changed_from_outside() -> None:
+def test_a_statement_that_is_none_is_named() -> None:
+    with pytest.raises(InvalidEditError, match="statement must be a string, not NoneType"):
+        Edit.from_statement(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda metadata: metadata.__setitem__("ticket", 9),
+        lambda metadata: metadata.__delitem__("ticket"),
+        lambda metadata: metadata.__ior__({"ticket": 9}),
+        lambda metadata: metadata.update(ticket=9),
+        lambda metadata: metadata.setdefault("more", 9),
+        lambda metadata: metadata.pop("ticket"),
+        lambda metadata: metadata.popitem(),
+        lambda metadata: metadata.clear(),
+    ],
+)
+def test_metadata_cannot_be_changed_from_outside(change: Callable[[Any], object]) -> None:
     mine = {"ticket": 7}
     edit = Edit(prompt="x", target_new="y", metadata=mine)
     mine["ticket"] = 8
-    assert edit.metadata["ticket"] == 7
-    with pytest.raises(TypeError):
-        edit.metadata["ticket"] = 9  # type: ignore[index]
+    with pytest.raises(TypeError, match="frozen"):
+        change(edit.metadata)
+    assert edit.metadata == {"ticket": 7}
+
+
+def test_edits_can_be_copied_pickled_and_dumped() -> None:
+    edit = replace(CEO, metadata={"ticket": [7]})
+    match = EditMatch(edit=edit, score=0.9)
+    assert copy.deepcopy(match) == match
+    assert pickle.loads(pickle.dumps(match)) == match
+    assert asdict(match)["edit"]["metadata"] == {"ticket": [7]}
+    assert json.dumps(edit.metadata) == '{"ticket": [7]}'
 
 
 def test_normalise_folds_case_width_and_space() -> None:
