@@ -105,6 +105,39 @@ def editing_prefix(facts: Sequence[str], *, style: PromptStyle = "training") -> 
     return f"{wording.instruction}\n\n{_INFORMATION_HEADER}\n{body}\n\n{wording.question_header}\n"
 
 
+def split_prompt(prompt: str) -> tuple[list[str], str]:
+    """Take a prompt in either wording apart: the facts as rendered, and the question.
+
+    A text that is no knowledge-editing prompt is a question without facts.
+
+    Example:
+        >>> split_prompt(knowledge_editing_prompt("Who runs Acme?", ["Acme is new", "Jo left"]))
+        (['Acme is new', 'Jo left'], 'Who runs Acme?')
+    """
+    for wording in _WORDINGS.values():
+        head, end = f"{wording.instruction}\n\n{_INFORMATION_HEADER}\n", wording.question_header
+        if not prompt.startswith(head):
+            continue
+        body, found, question = prompt.removeprefix(head).partition(f"\n\n{end}\n")
+        if found:
+            return _split_facts(body), question
+    return [], prompt
+
+
+def _split_facts(body: str) -> list[str]:
+    """Split numbered facts; a line without the next number belongs to the fact before it."""
+    if not body.startswith("1. "):
+        return [body]
+    facts: list[str] = []
+    for line in body.split("\n"):
+        number = f"{len(facts) + 1}. "
+        if line.startswith(number):
+            facts.append(line.removeprefix(number))
+        else:
+            facts[-1] += f"\n{line}"
+    return facts
+
+
 def neutralise(text: str) -> str:
     r"""Render edit text as plain data that cannot pass for a part of the prompt.
 

@@ -28,6 +28,8 @@ COMMANDS = [
     ["import"],
     ["evaluate", "retrieval"],
     ["evaluate", "knowedit"],
+    ["align", "data"],
+    ["align", "synthesize"],
 ]
 CEO = ["add", "The CEO of Acme is", "Jane Doe", "--subject", "Acme", "--relation", "CEO"]
 

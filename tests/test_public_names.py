@@ -38,6 +38,30 @@ PUBLIC = {
     "lte_chains.memory": ["EditMemory", "HistoryEntry"],
     "lte_chains.models": ["LocalChatModel", "PromptTooLongError", "load_model"],
     "lte_chains.store": ["EditStore", "HistoryEntry", "SQLiteStore", "VectorSpace", "open_store"],
+    "lte_chains.training.parallel": [
+        "FORMATS",
+        "LAYOUTS",
+        "ParallelCase",
+        "ParallelConfig",
+        "ParallelData",
+        "ParallelRow",
+        "Query",
+        "SourceFile",
+        "answer_missing",
+        "build_parallel_data",
+        "describe",
+        "read_source",
+        "subjects_of",
+        "write_data",
+    ],
+    "lte_chains.training.synthesis": [
+        "Estimate",
+        "Summary",
+        "SynthesisConfig",
+        "ToWrite",
+        "estimate",
+        "synthesize",
+    ],
 }
 
 

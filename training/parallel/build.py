@@ -1,0 +1,278 @@
+"""Make parallel data: every question with its edit and without it (LTE, section 3.1).
+
+The recipe reads top to bottom in `build_parallel_data`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from langchain_core.embeddings import Embeddings
+
+from lte_chains.edit import Edit, normalise
+from lte_chains.errors import ConfigError, DataError
+from lte_chains.memory import EditMemory
+from lte_chains.progress import in_batches
+from lte_chains.prompts import PromptStyle, knowledge_editing_prompt
+from lte_chains.training.parallel.case import ParallelCase, Query, Scope
+from lte_chains.training.parallel.extras import extras_for
+from lte_chains.training.parallel.split import hold_out, split_by_subject
+
+Variant = Literal["edited", "unedited", "irrelevant"]
+"""With the case's edits in front, with none, or with other cases' edits only."""
+
+_PROGRESS_STEP = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelConfig:
+    """What the rows are made like.
+
+    Raises:
+        ConfigError: A value cannot be honoured.
+
+    Example:
+        >>> ParallelConfig(extras=(1.0,)).extras
+        (1.0,)
+    """
+
+    extras: tuple[float, ...] = (0.5, 0.25, 0.25)
+    """Share of edited rows whose edits stand alone, with one more, with two more, …"""
+    irrelevant: float = 0.1
+    """Rows with irrelevant edits only, as a share of the edited rows."""
+    nearest: int = 5
+    """Other edits are drawn among that many nearest to the question."""
+    per_kind: int | None = 3
+    """Most questions of one kind that a case gives; None for all."""
+    out_of_scope: bool = True
+    """Whether there are questions that the edit does not concern."""
+    shuffle: bool = True
+    """Whether the case's own edits may stand at any place, and not always first."""
+    dev_share: float = 0.02
+    """Share of the edited subjects whose rows are for dev."""
+    style: PromptStyle = "training"
+    """Wording of the prompt."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        shares = self.extras
+        if not shares or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+            raise ConfigError(f"extras must be shares that add up to 1, not {shares!r}")
+        for name in ("irrelevant", "dev_share"):
+            value: float = getattr(self, name)
+            if not 0 <= value < 1:
+                raise ConfigError(f"{name} must be at least 0 and less than 1, not {value!r}")
+        if self.nearest < len(shares) - 1:
+            raise ConfigError(
+                f"nearest={self.nearest} edits are too few to draw {len(shares) - 1} of them"
+            )
+        if self.per_kind is not None and self.per_kind < 1:
+            raise ConfigError(f"per_kind must be at least 1, or None for all: {self.per_kind!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelRow:
+    """One prompt with its answer, and what it was made of."""
+
+    source: str
+    kind: str
+    scope: Scope
+    variant: Variant
+    question: str
+    facts: tuple[str, ...]
+    """Edit descriptors in the order in which the prompt has them."""
+    answer: str
+    own_places: tuple[int, ...] = ()
+    """Where the case's own edits stand among the facts, from 0."""
+    style: PromptStyle = "training"
+
+    @property
+    def prompt(self) -> str:
+        """The text that the model reads."""
+        return knowledge_editing_prompt(self.question, self.facts, style=self.style)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelData:
+    """The rows, and what was left out on the way."""
+
+    train: tuple[ParallelRow, ...]
+    dev: tuple[ParallelRow, ...]
+    config: ParallelConfig
+    dropped: Counter[str] = field(default_factory=Counter, hash=False)
+    """How often something was left out, by reason."""
+
+
+def build_parallel_data(
+    cases: Iterable[ParallelCase],
+    *,
+    held_out: Sequence[str] = (),
+    config: ParallelConfig | None = None,
+    embeddings: Embeddings | None = None,
+    show_progress: bool | None = None,
+) -> ParallelData:
+    """Turn cases into rows for training and for watching it.
+
+    Args:
+        cases: From `read_source`, of any mix of formats.
+        held_out: Subjects of evaluation rows; nothing that mentions one is used.
+        config: How to make the rows.
+        embeddings: Decide which edits are near a question; the default ones if None.
+        show_progress: Always or never a bar; with None where it takes long.
+
+    Raises:
+        DataError: No row is left.
+    """
+    config = config or ParallelConfig()
+    rng, dropped = random.Random(config.seed), Counter[str]()
+    kept = hold_out(cases, held_out, dropped)
+    train, dev = split_by_subject(kept, config.dev_share, rng, dropped)
+    with EditMemory.open(":memory:", embeddings=embeddings) as memory:
+        maker = _RowMaker(memory, config, rng, dropped, show_progress)
+        data = ParallelData(
+            train=tuple(maker.rows(train)),
+            dev=tuple(maker.rows(dev)),  # its edits come to the memory only now
+            config=config,
+            dropped=dropped,
+        )
+    if not data.train:
+        raise DataError("no training row is left: see what was held out, or give more data")
+    return data
+
+
+@dataclass
+class _RowMaker:
+    memory: EditMemory
+    config: ParallelConfig
+    rng: random.Random
+    dropped: Counter[str]
+    show_progress: bool | None
+
+    def rows(self, cases: Sequence[ParallelCase]) -> list[ParallelRow]:
+        """Return the rows of cases, in random order."""
+        self.memory.add_edits(
+            (edit for case in cases for edit in case.edits), show_progress=self.show_progress
+        )
+        jobs = self._jobs(cases)
+        counts = spread(len(jobs), self.config.extras, self.rng)
+        beside = self._irrelevant_jobs(jobs)
+        rows: list[ParallelRow] = []
+        steps = in_batches(
+            list(enumerate(jobs)), _PROGRESS_STEP, label="Making rows", show=self.show_progress
+        )
+        for step in steps:
+            for number, (case, query) in step:
+                rows += self._edited_rows(case, query, counts[number], beside=number in beside)
+        rows += self._unedited_rows(jobs)
+        self.rng.shuffle(rows)
+        return rows
+
+    def _jobs(self, cases: Sequence[ParallelCase]) -> list[tuple[ParallelCase, Query]]:
+        """Return each question with its case, once."""
+        jobs, seen = [], set()
+        for case in cases:
+            taken: Counter[str] = Counter()
+            facts = frozenset(edit.descriptor for edit in case.edits)
+            for query in self._chosen(case):
+                key = (facts, normalise(query.prompt))
+                if key in seen:
+                    self.dropped["repeated questions"] += 1
+                elif self.config.per_kind is not None and taken[query.kind] >= self.config.per_kind:
+                    self.dropped["more than per_kind"] += 1
+                else:
+                    seen.add(key)
+                    taken[query.kind] += 1
+                    jobs.append((case, query))
+        return jobs
+
+    def _chosen(self, case: ParallelCase) -> Iterator[Query]:
+        if not case.queries:
+            self.dropped["cases without a question"] += 1
+        for query in case.queries:
+            if query.scope == "in" or self.config.out_of_scope:
+                yield query
+
+    def _irrelevant_jobs(self, jobs: Sequence[tuple[ParallelCase, Query]]) -> frozenset[int]:
+        """Choose the questions that are also asked beside irrelevant edits only."""
+        able = [number for number, (_, query) in enumerate(jobs) if query.unedited]
+        wanted = min(len(able), round(len(jobs) * self.config.irrelevant))
+        return frozenset(self.rng.sample(able, wanted))
+
+    def _edited_rows(
+        self, case: ParallelCase, query: Query, extras: int, *, beside: bool
+    ) -> Iterator[ParallelRow]:
+        near: list[Edit] = []
+        if extras or beside:
+            near = extras_for(self.memory, query, case.edits, nearest=self.config.nearest)
+        if len(near) < extras:
+            self.dropped["extra edits that were not to be found"] += extras - len(near)
+        drawn = self.rng.sample(near, min(extras, len(near)))
+        yield self._row(case, query, "edited", own=case.edits, others=drawn)
+        most = min(len(near), max(1, len(self.config.extras)))
+        if beside and most:
+            others = self.rng.sample(near, self.rng.randint(1, most))
+            yield self._row(case, query, "irrelevant", own=(), others=others)
+
+    def _unedited_rows(self, jobs: Sequence[tuple[ParallelCase, Query]]) -> Iterator[ParallelRow]:
+        """Make the bare questions; one that several cases ask is asked once."""
+        answers: dict[str, str] = {}
+        for case, query in jobs:
+            if query.unedited is None:
+                self.dropped["unedited answers that no source tells"] += 1
+                continue
+            question = normalise(query.prompt)
+            if question not in answers:
+                answers[question] = query.unedited
+                yield self._row(case, query, "unedited", own=(), others=())
+            elif normalise(answers[question]) == normalise(query.unedited):
+                self.dropped["repeated unedited rows"] += 1
+            else:
+                self.dropped["unedited rows that contradict an earlier one"] += 1
+
+    def _row(
+        self,
+        case: ParallelCase,
+        query: Query,
+        variant: Variant,
+        *,
+        own: Sequence[Edit],
+        others: Sequence[Edit],
+    ) -> ParallelRow:
+        facts = [(edit.descriptor, True) for edit in own]
+        facts += [(edit.descriptor, False) for edit in others]
+        if self.config.shuffle:
+            self.rng.shuffle(facts)
+        answer = query.answer if variant == "edited" else query.unedited or ""
+        return ParallelRow(
+            source=case.source,
+            kind=query.kind,
+            scope=query.scope,
+            variant=variant,
+            question=query.prompt,
+            facts=tuple(text for text, _ in facts),
+            answer=answer,
+            own_places=tuple(place for place, (_, mine) in enumerate(facts) if mine),
+            style=self.config.style,
+        )
+
+
+def spread(total: int, shares: Sequence[float], rng: random.Random) -> list[int]:
+    """Return `total` numbers 0, 1, …, each as often as its share says, in random order.
+
+    Example:
+        >>> sorted(spread(8, (0.5, 0.25, 0.25), random.Random(0)))
+        [0, 0, 0, 0, 1, 1, 2, 2]
+    """
+    bounds = [round(total * sum(shares[: number + 1])) for number in range(len(shares))]
+    numbers = [
+        number
+        for number, (start, end) in enumerate(zip([0, *bounds], bounds, strict=False))
+        for _ in range(end - start)
+    ]
+    rng.shuffle(numbers)
+    return numbers
