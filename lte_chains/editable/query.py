@@ -19,7 +19,7 @@ read here; whoever knows better passes `query_extractor` or `lte_query`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage
 
@@ -30,8 +30,11 @@ _LONG = 60
 _ANSWER_WORDS = 30
 """How much of an earlier turn is put before a follow-up; embedders read only so far."""
 
-_QUESTION_TAG = re.compile(
-    r"<(question|query|user_query|user_question)>\s*(.+?)\s*</\1>", re.IGNORECASE | re.DOTALL
+_QUESTION_TAG = re.compile(r"<(question|query|user_query|user_question)>", re.IGNORECASE)
+_QUESTION_HEADING = re.compile(
+    r"^#{1,6}[ \t]*(?:(?:the|user'?s?|human|original|final|current)[ \t]+)*(?:question|query)"
+    r"[ \t]*\n",
+    re.IGNORECASE | re.MULTILINE,
 )
 _QUESTION_LABEL = re.compile(
     r"(?:^|[.!?:]\s+|\n)[ \t#*>-]*(?:(?:the|my|a|this|following|user'?s?|users|human|original|"
@@ -42,15 +45,15 @@ _QUESTION_LABEL = re.compile(
 _OTHER_LABEL = re.compile(
     r"\n[ \t#*>-]*(?:[\w'-]+[ \t]+){0,3}(?:context|contexts|answer|response|documents?|sources?|"
     r"passages?|pieces|history|conversation|instructions?|output|thought|assistant|ai|question|"
-    r"query)\b[ \t]*\**[ \t]*(?::|：)",
+    r"query|a)\b[ \t]*\**[ \t]*(?::|：)|\n#{1,6}[ \t]",
     re.IGNORECASE,
 )
 _DOCUMENT_TAG = re.compile(
     r"<(context|contexts|documents?|docs?|passages?|sources?|search_results|chat_history|"
-    r"retrieved_\w+)\b[^>]*>.*?</\1>",
-    re.IGNORECASE | re.DOTALL,
+    r"retrieved_\w+)\b[^<>]*>",
+    re.IGNORECASE,
 )
-_DOCUMENT_FENCE = re.compile(r"^(-{3,}|={3,}|`{3,}|\"{3}).*?^\1.*?$", re.DOTALL | re.MULTILINE)
+_DOCUMENT_FENCE = re.compile(r"^(---|===|```|\"{3}).*?^\1.*?$", re.DOTALL | re.MULTILINE)
 _LABELLED_PARAGRAPH = re.compile(
     r"[#*>\s-]*(?:[\w'-]+[ \t]+){0,3}(?:context|contexts|documents?|sources?|passages?|history|"
     r"search results|instructions?)\b[ \t]*\**[ \t]*(?::|：)",
@@ -105,10 +108,15 @@ def questions_in(text: str) -> list[str]:
         >>> questions_in("Who runs Acme?")
         ['Who runs Acme?']
     """
-    labelled = _labelled_question(text)
+    tagged = [inner.strip() for _, _, inner in _elements(_QUESTION_TAG, text) if inner.strip()]
+    if tagged:
+        return [tagged[-1]]
+    # Before a label is looked for: a document may hold questions of its own.
+    undocumented = _without_documents(text)
+    labelled = _labelled_question(undocumented)
     if labelled:
         return [labelled]
-    rest = _DOCUMENT_FENCE.sub("\n\n", _DOCUMENT_TAG.sub("\n\n", text)).strip() or text.strip()
+    rest = _DOCUMENT_FENCE.sub("\n\n", undocumented).strip() or text.strip()
     if not rest:
         return []
     rest = _REQUEST.sub("", rest)
@@ -140,11 +148,32 @@ def refers_back(question: str) -> bool:
     return pointer is not None and not _NAME.search(question[: pointer.start()])
 
 
+def _elements(opening: re.Pattern[str], text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield start, end and content of tagged stretches, in time linear in the text."""
+    end, unclosed = 0, set[str]()
+    for tag in opening.finditer(text):
+        name = tag[1].lower()
+        if tag.start() < end or name in unclosed:
+            continue
+        closing = re.compile(f"</{name}>", re.IGNORECASE).search(text, tag.end())
+        if closing is None:
+            unclosed.add(name)
+            continue
+        end = closing.end()
+        yield tag.start(), end, text[tag.end() : closing.start()]
+
+
+def _without_documents(text: str) -> str:
+    kept, position = [], 0
+    for start, end, _ in _elements(_DOCUMENT_TAG, text):
+        kept.append(text[position:start])
+        position = end
+    return "\n\n".join([*kept, text[position:]])
+
+
 def _labelled_question(text: str) -> str | None:
-    tags = _QUESTION_TAG.findall(text)
-    if tags:
-        return str(tags[-1][1])
-    for label in reversed(list(_QUESTION_LABEL.finditer(text))):
+    labels = [*_QUESTION_LABEL.finditer(text), *_QUESTION_HEADING.finditer(text)]
+    for label in sorted(labels, key=lambda label: -label.end()):
         tail = text[label.end() :]
         end = _OTHER_LABEL.search(tail)
         question = re.split(r"\n\s*\n", tail[: end.start()] if end else tail)[0].strip()

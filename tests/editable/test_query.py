@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
@@ -139,3 +141,28 @@ def test_text_blocks_of_a_multimodal_message_are_searched():
 @pytest.mark.parametrize("messages", [[], [SystemMessage("s")], [HumanMessage([])]])
 def test_nobody_asking_means_no_search(messages):
     assert default_queries(messages) == []
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "<context>\nIt asks. Question: Who left?\n</context>\n\nWho runs Acme?",
+        "# Context\nBob runs Acme.\n\n# Question\nWho runs Acme?\n\n# Answer\n",
+        "Context: Bob runs it.\nQ: old?\nA: yes\n\nQ: Who runs Acme?\nA:",
+    ],
+)
+def test_questions_in_documents_and_headings_of_answers_are_left_out(prompt: str) -> None:
+    assert questions_in(prompt) == ["Who runs Acme?"]
+
+
+@pytest.mark.parametrize("opening", ["<context>", "<question>", "<context ", "<docs><context>"])
+def test_tags_that_are_never_closed_take_no_time(opening: str) -> None:
+    began = time.perf_counter()
+    questions_in(opening * 20_000)
+    assert time.perf_counter() - began < 5  # quadratic patterns took minutes
+
+
+def test_a_long_line_of_dashes_takes_no_time() -> None:
+    began = time.perf_counter()
+    questions_in("-" * 5_000 + "\n" + "Bob runs Acme. " * 5_000)
+    assert time.perf_counter() - began < 5
