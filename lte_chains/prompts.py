@@ -41,9 +41,17 @@ _WORDINGS: dict[str, _Wording] = {
 # Every pattern takes time linear in the text: spaces are bounded where two runs could meet.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SPACES = re.compile(r"\s+")
-_INVISIBLE = re.compile(r"[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+# The tag block (U+E0000) spells text that nobody sees and a model reads.
+_INVISIBLE = re.compile(
+    r"[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
+# Joiners shape emoji and some scripts; between ASCII characters they only hide something.
+_JOINER = re.compile(
+    r"(?<=[\x00-\x7f])[\u034f\u180b-\u180e\u200c\u200d\ufe00-\ufe0f]+(?=[\x00-\x7f])"
+)
 _DELIMITER = re.compile(
-    r"[\[［【〔]\s*(/?\s{0,3}(?:updated\s+information|question|query|inst|sys|system))\s*[\]］】〕]",
+    r"[\[［【〔]\s*(/?\s{0,3}(?:updated\s+information|question|query|inst|sys|system|"
+    r"system_prompt|available_tools|tool_calls|tool_results|tool_content|gmask))\s*[\]］】〕]",
     re.IGNORECASE,
 )
 _SPECIAL_TOKEN = re.compile(r"<(?=\s{0,3}/?\s{0,3}[|｜<])|(?<=[|｜>])\s{0,3}>")
@@ -152,7 +160,7 @@ def neutralise(text: str) -> str:
         >>> neutralise("{curly} stays")
         '{curly} stays'
     """
-    text = _CONTROL.sub("\n", _INVISIBLE.sub("", text))
+    text = _CONTROL.sub("\n", _JOINER.sub("", _INVISIBLE.sub("", text)))
     text = _ROLE.sub(lambda found: f"{found[1]}{found[2]} -", text)
     text = _SPACES.sub(lambda found: " " if "\n" in found[0] else found[0], text).strip()
     text = _DELIMITER.sub(lambda found: f"({found[1]})", text)
