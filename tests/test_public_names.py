@@ -35,6 +35,13 @@ PUBLIC = {
         "evaluate_retrieval",
         "read_cases",
     ],
+    "lte_chains.integrations.llama_index": [
+        "EditMemoryRetriever",
+        "EditMemoryToolSpec",
+        "EditNodePostprocessor",
+        "EditableLlamaLLM",
+        "EditableQueryEngine",
+    ],
     "lte_chains.memory": ["EditMemory", "HistoryEntry"],
     "lte_chains.models": ["LocalChatModel", "PromptTooLongError", "load_model"],
     "lte_chains.store": ["EditStore", "HistoryEntry", "SQLiteStore", "VectorSpace", "open_store"],
