@@ -307,7 +307,8 @@ class EditDocuments(VectorStore):
         """Return `k` Documents near to a vector; see `max_marginal_relevance_search`."""
         from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
-        found = self.search_edits_by_vector(embedding, max(k, fetch_k), **kwargs)
+        pool = max(require_count("k", k), require_count("fetch_k", fetch_k))
+        found = self.search_edits_by_vector(embedding, pool, **kwargs)
         edits = {str(match.edit.id): match.edit for match in found}
         stored = self._shared.store.vectors(self.namespace, list(edits))
         ids = [id_ for id_ in edits if id_ in stored]  # less what was just retracted

@@ -26,7 +26,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
 from lte_chains.edit import Edit
-from lte_chains.errors import EmbeddingError, MissingExtraError
+from lte_chains.errors import ConfigError, EmbeddingError, MissingExtraError
 from lte_chains.progress import in_batches
 from lte_chains.store.base import Vectors
 
@@ -54,6 +54,7 @@ class Embedder:
         recorded: The fingerprint of the default to load, if it is known already.
 
     Raises:
+        ConfigError: `embeddings` cannot embed.
         EmbeddingError: `recorded` is not one of the defaults.
         MissingExtraError: There is no default, because nothing is installed.
 
@@ -69,6 +70,12 @@ class Embedder:
         self._lock = threading.Lock()
         self._embeddings = embeddings
         if embeddings is not None:
+            for name in ("embed_documents", "embed_query"):
+                if not callable(getattr(embeddings, name, None)):
+                    raise ConfigError(
+                        f"embeddings must be LangChain embeddings, not {embeddings!r}: "
+                        f"it has no {name} method"
+                    )
             self.fingerprint = fingerprint(embeddings)
             return
         self.fingerprint = recorded or _default_fingerprint()

@@ -84,7 +84,7 @@ def read_edits(path: str | os.PathLike[str]) -> list[Edit]:
         DataError: The file or one of its rows cannot be read; the message names it.
     """
     edits = []
-    for place, row in read_rows(Path(path)):
+    for place, row in read_rows(_path(path)):
         try:
             edits.append(edit_from_dict(row))
         except (DataError, InvalidEditError) as error:
@@ -98,7 +98,7 @@ def write_edits(path: str | os.PathLike[str], edits: Iterable[Edit]) -> None:
     Raises:
         DataError: The file cannot be written; an existing one is as before.
     """
-    target = Path(path)
+    target = _path(path)
     if target.exists() and not target.is_file():
         raise DataError(f"cannot write edits to {target}: it is not a file")
     text = "".join(f"{json.dumps(edit_to_dict(edit), ensure_ascii=False)}\n" for edit in edits)
@@ -123,6 +123,16 @@ def replace_text(target: Path, text: str) -> None:
         raise
 
 
+def _path(path: str | os.PathLike[str]) -> Path:
+    try:
+        place = os.fsdecode(path)
+    except TypeError:
+        place = ""
+    if not place or "\x00" in place:
+        raise DataError(f"edits are read from and written to the path of a file, not {path!r}")
+    return Path(place)
+
+
 def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield the rows of a file, each with its place for messages.
 
@@ -138,6 +148,8 @@ def read_rows(path: Path) -> Iterator[tuple[str, Any]]:
         raise DataError(f"cannot read {path}: {error}") from error
     try:
         whole = json.loads(text)
+    except RecursionError as error:
+        raise DataError(f"{path} is nested too deeply to be a file of edits") from error
     except ValueError:
         yield from _lines(path, text)
         return
@@ -155,7 +167,7 @@ def _lines(path: Path, text: str) -> Iterator[tuple[str, Any]]:
             continue
         try:
             yield f"line {number}", json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}, line {number} is not JSON: {error}") from error
 
 

@@ -15,6 +15,7 @@ from langchain_core.runnables import run_in_executor
 from langchain_core.vectorstores import VectorStoreRetriever
 from pydantic import Field
 
+from lte_chains.arguments import require_count, require_query
 from lte_chains.edit import Edit, EditMatch, normalise
 from lte_chains.errors import ConfigError
 from lte_chains.memory import EditMemory
@@ -83,7 +84,7 @@ class EditRetriever(VectorStoreRetriever):
             at: The moment at which edits must hold; now if None.
 
         Raises:
-            ConfigError: k is not a positive whole number.
+            ConfigError: k is not a positive whole number, or the query is no text.
         """
         wanted = self._wanted(k)
         return _best(self.candidates(query, k=wanted, at=at), wanted)
@@ -107,7 +108,7 @@ class EditRetriever(VectorStoreRetriever):
             ConfigError: k is not a positive whole number.
         """
         pool = size = max(self._wanted(k), CANDIDATES)
-        if not query.strip():
+        if not require_query(query).strip():
             return []
         while True:
             found = self.memory.search_edits(query, size, at=at, **self.search_kwargs)
@@ -122,7 +123,7 @@ class EditRetriever(VectorStoreRetriever):
     ) -> list[EditMatch]:
         """Return all edits that were judged, as `candidates` does."""
         pool = size = max(self._wanted(k), CANDIDATES)
-        if not query.strip():
+        if not require_query(query).strip():
             return []
         while True:
             found = await self.memory.asearch_edits(query, size, at=at, **self.search_kwargs)
@@ -167,7 +168,7 @@ class EditRetriever(VectorStoreRetriever):
         return [as_document(match) for match in await self.aretrieve(query, k=k, at=at)]
 
     def _wanted(self, k: int | None) -> int:
-        return _positive(self.k if k is None else k)
+        return require_count("k", self.k if k is None else k)
 
     def _judge(self, query: str, matches: list[EditMatch]) -> list[EditMatch]:
         gate = self.gate
@@ -224,6 +225,11 @@ def _distinct(matches: Sequence[EditMatch]) -> list[EditMatch]:
 
 def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Check the constructor's arguments and move `search_kwargs["k"]` to `k`."""
+    ignored = sorted(fields.keys() - EditRetriever.model_fields.keys())
+    if ignored:
+        raise ConfigError(
+            f"unknown arguments {ignored}: use k, gate, search_kwargs, name, tags and metadata"
+        )
     memory = fields.get("vectorstore")
     if not isinstance(memory, EditMemory):
         raise ConfigError(f"vectorstore must be an EditMemory, not {type(memory).__name__}")
@@ -244,10 +250,4 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     k = fields.get("k", in_kwargs if in_kwargs is not None else 3)
     if in_kwargs is not None and in_kwargs != k:
         raise ConfigError(f"k={k!r} and search_kwargs['k']={in_kwargs!r} differ: give one of them")
-    return {**fields, "k": _positive(k), "search_kwargs": search_kwargs}
-
-
-def _positive(k: object) -> int:
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise ConfigError(f"k must be a whole number of at least 1, not {k!r}")
-    return k
+    return {**fields, "k": require_count("k", k), "search_kwargs": search_kwargs}

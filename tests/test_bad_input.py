@@ -12,6 +12,7 @@ import pytest
 
 from lte_chains import (
     ConfigError,
+    DataError,
     Edit,
     EditMemory,
     EmbeddingError,
@@ -244,3 +245,54 @@ def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{ not json")
     with pytest.raises(ModelError):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize("query", [None, 5, b"text"])
+def test_a_question_that_is_no_text_is_refused(memory: EditMemory, query: Any) -> None:
+    with pytest.raises(ConfigError, match="a query is a text"):
+        memory.as_retriever().retrieve(query)
+
+
+@pytest.mark.parametrize("arguments", [{"k": 0}, {"k": "3"}, {"k": None}, {"fetch_k": 0}])
+def test_marginal_relevance_needs_positive_numbers(
+    memory: EditMemory, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match="at least 1"):
+        memory.max_marginal_relevance_search("Acme", **arguments)
+
+
+@pytest.mark.parametrize("embeddings", ["all-MiniLM-L6-v2", object()])
+def test_what_cannot_embed_is_refused(embeddings: Any) -> None:
+    with pytest.raises(ConfigError, match="embeddings must be LangChain embeddings"):
+        EditMemory.open(":memory:", embeddings=embeddings)
+
+
+@pytest.mark.parametrize("place", ["a\x00b", None, 5, ""])
+def test_what_is_no_path_is_refused(memory: EditMemory, place: Any) -> None:
+    before = state(memory)
+    with pytest.raises(ConfigError, match="path"):
+        EditMemory.open(place)
+    with pytest.raises(DataError, match="path"):
+        memory.import_jsonl(place)
+    with pytest.raises(DataError, match="path"):
+        memory.export_jsonl(place)
+    assert state(memory) == before
+
+
+def test_a_path_of_bytes_is_a_path(tmp_path: Path, embeddings: BrokenEmbeddings) -> None:
+    with EditMemory.open(os.fsencode(tmp_path / "b.db"), embeddings=embeddings) as memory:  # type: ignore[arg-type]
+        assert memory.revision == 0
+
+
+def test_a_file_nested_without_end_is_refused(tmp_path: Path, memory: EditMemory) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(DataError, match="nested too deeply"):
+        memory.import_jsonl(path)
+
+
+def test_metadata_that_could_not_be_exported_are_refused(memory: EditMemory) -> None:
+    before = state(memory)
+    with pytest.raises(InvalidEditError, match="metadata"):
+        memory.add_edits([Edit(prompt="x", target_new="y", metadata={"a": "\ud800"})])
+    assert state(memory) == before

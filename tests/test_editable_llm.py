@@ -307,6 +307,7 @@ class TestRunOptions:
             {"lte_query": " "},
             {"lte_query": 3},
             {"lte_namespace": ""},
+            {"lte_namespace": None},
             {"lte_at": "yesterday"},
             {"lte_at": "2026-01-01"},
             {"lte_at": datetime(2026, 1, 1)},
@@ -345,8 +346,9 @@ class TestRunOptions:
         llm = EditableLLM(llm=inner, retriever=retriever, query_extractor=lambda m: "")
         assert llm.invoke(QUESTION).response_metadata["lte"]["edits"] == []
 
-    def test_extractor_that_returns_no_text_is_an_error(self, inner, retriever):
-        llm = EditableLLM(llm=inner, retriever=retriever, query_extractor=lambda m: [3])
+    @pytest.mark.parametrize("found", [[3], None, 3])
+    def test_extractor_that_returns_no_text_is_an_error(self, inner, retriever, found):
+        llm = EditableLLM(llm=inner, retriever=retriever, query_extractor=lambda m: found)
         with pytest.raises(ConfigError, match="query_extractor"):
             llm.invoke(QUESTION)
 

@@ -158,6 +158,7 @@ def test_langchains_search_kwargs_are_understood(memory):
         ({"search_kwargs": {"k": 0}}, "k must be"),
         ({"search_kwargs": {"k": 2}, "k": 3}, "differ"),
         ({"gate": 0.5}, "gate must have a judge method"),
+        ({"top_k": 3}, "unknown arguments"),
     ],
 )
 def test_arguments_that_would_be_ignored_are_refused(memory, fields, message):

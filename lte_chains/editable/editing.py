@@ -56,6 +56,9 @@ class RunOptions:
         unknown = sorted(key for key in given if key.startswith("lte_") and key not in _OPTIONS)
         if unknown:
             raise ConfigError(f"unknown configurable {unknown}: use {list(_OPTIONS)}")
+        if "lte_namespace" in given and given["lte_namespace"] is None:
+            # A tenant that was not found must not get the edits of another.
+            raise ConfigError("configurable 'lte_namespace' is None: name one, or leave it out")
         return cls(
             query=_text(given, "lte_query"),
             namespace=_text(given, "lte_namespace"),
@@ -159,8 +162,8 @@ class CallEditor:
     def _queries_in(self, messages: Sequence[BaseMessage]) -> list[str]:
         extract = self.query_extractor or default_queries
         found = extract(messages)
-        queries = [found] if isinstance(found, str) else list(found)
-        if not all(isinstance(query, str) for query in queries):
+        queries = [found] if isinstance(found, str) else found
+        if not isinstance(queries, Sequence) or not all(isinstance(q, str) for q in queries):
             raise ConfigError(f"query_extractor must return text, not {found!r}")
         return [query for query in queries if query.strip()]
 

@@ -22,10 +22,10 @@ def open_store(path_or_url: str | os.PathLike[str]) -> EditStore:
         lte_chains.errors.ConfigError: PostgreSQL is not supported in this version ...
     """
     try:
-        place = os.fspath(path_or_url)
+        place = os.fsdecode(path_or_url)
     except TypeError:
         place = ""
-    if not place:
+    if not place or "\x00" in place:
         raise ConfigError(
             f"a memory needs the path of its file, or ':memory:', not {path_or_url!r}"
         )

@@ -92,6 +92,7 @@ def _json_object(metadata: Mapping[str, Any]) -> str:
     """Return metadata as JSON that reads back as equal values."""
     plain = dict(metadata)
     try:
+        json.dumps(plain, ensure_ascii=False).encode()  # lone surrogates could not be exported
         text = json.dumps(plain, allow_nan=False)
         if json.loads(text) == plain:
             return text
