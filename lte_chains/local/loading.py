@@ -49,14 +49,14 @@ def load_weights(
     except ImportError as error:
         raise MissingExtraError("transformers or torch", "hf") from error
 
-    source = _locate(name_or_path)
+    source = locate(name_or_path)
     where = _device(device)
     with _quiet():
-        tokenizer = _load_tokenizer(source)
-        module = _load_module(source, _number_format(dtype, where))
+        tokenizer = load_tokenizer(source)
+        module = load_module(source, _number_format(dtype, where))
         _check_vocabulary(source, tokenizer, module)
         if adapter is not None:
-            module = _load_adapter(module, source, adapter)
+            module = load_adapter(module, source, adapter)
     module.requires_grad_(requires_grad=False)
     module.eval()
     try:
@@ -72,7 +72,7 @@ def load_weights(
     )
 
 
-def _locate(name_or_path: str | Path) -> str:
+def locate(name_or_path: str | Path) -> str:
     """Return a folder that holds a model, or a name to ask the hub for."""
     name = str(name_or_path)
     if name in _EMBEDDED:
@@ -106,7 +106,8 @@ def _may_be_on_the_hub(name: str) -> bool:
     return re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", name) is not None
 
 
-def _load_tokenizer(source: str) -> Any:
+def load_tokenizer(source: str) -> Any:
+    """Load the tokenizer of a located model; without a chat template it is a `ModelError`."""
     from transformers import AutoTokenizer
 
     with _translated(f"the tokenizer of {source} cannot be loaded"):
@@ -119,7 +120,8 @@ def _load_tokenizer(source: str) -> Any:
     return tokenizer
 
 
-def _load_module(source: str, number_format: Any) -> Any:
+def load_module(source: str, number_format: Any) -> Any:
+    """Load the weights of a located model in a torch dtype, or "auto" for the checkpoint's own."""
     from transformers import AutoModelForCausalLM
 
     with _translated(f"{source} cannot be loaded as a causal language model"):
@@ -136,7 +138,8 @@ def _load_module(source: str, number_format: Any) -> Any:
     return module
 
 
-def _load_adapter(module: Any, source: str, adapter: str | Path) -> Any:
+def load_adapter(module: Any, source: str, adapter: str | Path) -> Any:
+    """Put a PEFT adapter on the module of `source`; one that cannot be switched is refused."""
     try:
         import peft
     except ImportError as error:

@@ -1,0 +1,104 @@
+"""Recipes: those that ship are the published ones, and every mistake is told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lte_chains.errors import ConfigError
+from lte_chains.training.alignment.recipe import (
+    change_recipe,
+    parse_recipe,
+    read_recipe,
+    shipped_recipes,
+)
+
+RECIPES = Path(__file__).parents[2] / "training" / "recipes"
+SMALL = {"name": "mini", "model": "lte-tiny", "learning_rate": 0.001}
+
+
+def test_every_shipped_recipe_is_valid_and_named_as_its_file() -> None:
+    assert len(shipped_recipes()) == 6
+    assert [read_recipe(name).name for name in shipped_recipes()] == shipped_recipes()
+
+
+@pytest.mark.parametrize("family", ["llama2-chat-7b", "qwen-chat-7b"])
+def test_the_7b_recipes_hold_the_published_settings(family: str) -> None:
+    full, lora = read_recipe(f"{family}-full"), read_recipe(f"{family}-lora")
+    for recipe in (full, lora):
+        assert (recipe.epochs, recipe.batch_size, recipe.max_length) == (3, 128, 2048)
+        assert (recipe.schedule, recipe.warmup_ratio) == ("cosine", 0.03)
+    assert (full.learning_rate, full.lora) == (2e-5, None)
+    assert lora.learning_rate == 3e-4
+    assert lora.lora is not None
+    assert (lora.lora.rank, lora.lora.alpha, lora.lora.dropout) == (8, 16, 0.05)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    wrong = {
+        "model": "",
+        "learning_rate": 3,
+        "batch_size": 10,
+        "micro_batch_size": 4,
+        "schedule": "sine",
+        "epoch": 3,
+        "lora": {"rank": 0, "alpha": 16, "targets": ["q_proj"]},
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse_recipe(wrong, where="wrong.yaml")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "wrong.yaml has 9 mistakes:"
+    told = "\n".join(lines[1:])
+    for part in (
+        "name: missing",
+        "model: string should have at least 1 character, not ''",
+        "learning_rate: input should be less than 1, not 3",
+        "micro_batch_size: must divide batch_size=10, not 4",
+        "schedule: input should be 'constant_with_warmup', 'cosine' or 'linear', not 'sine'",
+        "epoch: no such setting (did you mean 'epochs'?)",
+        "lora.rank: input should be greater than or equal to 1, not 0",
+        "lora.target_modules: missing",
+        "lora.targets: no such setting (did you mean 'target_modules'?)",
+    ):
+        assert part in told
+
+
+def test_a_rate_that_yaml_takes_for_text_is_a_number() -> None:
+    assert parse_recipe(yaml.safe_load("{name: a, model: b, learning_rate: 3e-4}"))
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "just text", "{a: b: c}", "3: 4"])
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"bad\.yaml"):
+        read_recipe(tmp_path / "bad.yaml")
+
+
+def test_an_unknown_name_lists_the_shipped_recipes() -> None:
+    with pytest.raises(ConfigError, match="llama2-chat-7b-lora"):
+        read_recipe("llama3")
+
+
+def test_a_changed_recipe_is_checked_and_has_another_digest() -> None:
+    recipe = parse_recipe(SMALL)
+    assert change_recipe(recipe, epochs=1).digest != recipe.digest == parse_recipe(SMALL).digest
+    with pytest.raises(ConfigError, match="batch_size"):
+        change_recipe(recipe, batch_size=0)
+
+
+def test_a_recipe_reads_back_from_its_own_yaml() -> None:
+    for name in shipped_recipes():
+        recipe = read_recipe(name)
+        assert parse_recipe(yaml.safe_load(recipe.to_yaml())) == recipe
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fsdp", "deepspeed-zero2", "deepspeed-zero3"])
+def test_accelerate_reads_the_launch_configurations(name: str) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(RECIPES / "accelerate" / f"{name}.yaml"))
+    assert config.num_processes == 4
+    assert config.mixed_precision == "bf16"
