@@ -161,7 +161,7 @@ class CallEditor:
 
     def _queries_in(self, messages: Sequence[BaseMessage]) -> list[str]:
         extract = self.query_extractor or default_queries
-        found = extract(messages)
+        found: Any = extract(messages)  # the caller's function: checked below
         queries = [found] if isinstance(found, str) else found
         if not isinstance(queries, Sequence) or not all(isinstance(q, str) for q in queries):
             raise ConfigError(f"query_extractor must return text, not {found!r}")
