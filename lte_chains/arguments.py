@@ -117,11 +117,6 @@ def require_ids(ids: Sequence[str]) -> list[str]:
     return listed
 
 
-def holding(edits: Iterable[Edit], at: datetime) -> list[Edit]:
-    """Return the edits that hold at a moment (valid time)."""
-    return [edit for edit in edits if holds(edit, at)]
-
-
 def holds(edit: Edit, at: datetime) -> bool:
     """Return whether an edit holds at a moment: `valid_from` counts, `valid_until` does not.
 
