@@ -11,21 +11,17 @@ from __future__ import annotations
 import json
 import logging
 import os
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lte_chains.errors import ConfigError, MissingExtraError
-from lte_chains.local.loading import load_module, load_tokenizer, locate
+from lte_chains.errors import ConfigError
+from lte_chains.local.loading import load_tokenizer, locate
 from lte_chains.training.alignment.conversations import (
     Conversation,
     ConversationFile,
-    as_dataset,
     data_files,
     fitting,
-    marks_answers,
     read_conversations,
 )
 from lte_chains.training.alignment.model_card import (
@@ -41,6 +37,14 @@ from lte_chains.training.alignment.progress import (
     save_loss_curve,
 )
 from lte_chains.training.alignment.recipe import AlignmentRecipe
+from lte_chains.training.alignment.trainer import (
+    judged,
+    last_checkpoint,
+    log_to_tensorboard,
+    make_trainer,
+    outdated_names_ignored,
+    training_arguments,
+)
 from lte_chains.training.alignment.weights import finish_adapter, finish_merged, finish_weights
 
 logger = logging.getLogger(__name__)
@@ -97,15 +101,7 @@ def align(
     if arguments.process_index > 0:
         return None
 
-    folder = out / "model"
-    kind = "adapter" if recipe.lora and not recipe.lora.merge else "weights"
-    if recipe.lora is None:
-        finish_weights(saved, folder, source=source, tokenizer=load_tokenizer(source))
-    elif recipe.lora.merge:
-        finish_merged(saved, folder, source=source, tokenizer=load_tokenizer(source))
-    else:
-        finish_adapter(saved, folder, base=public_name(recipe.model))
-
+    kind = _finish(recipe, saved, out / "model", source=source)
     used = [_rows_used(file, rows) for file, rows in zip(files, kept, strict=True)]
     record = RunRecord(
         recipe=recipe,
@@ -115,7 +111,7 @@ def align(
         steps=log[-1]["step"],
         train_loss=losses(log)[-1][1],
         dev_loss=losses(log, "eval_loss")[-1][1] if len(used) > 1 else None,
-        scores=_scores(recipe, folder, kind, evaluate_on) if evaluate_on else None,
+        scores=_scores(recipe, out / "model", kind, evaluate_on) if evaluate_on else None,
     )
     _write_results(record, log, out)
     return record
@@ -125,7 +121,8 @@ def _claim(out: Path, recipe: AlignmentRecipe, files: Sequence[ConversationFile]
     """Note in `out` which run it holds, so that another is never mixed into it."""
     run = {"recipe_sha256": recipe.digest, "data_sha256": [file.sha256 for file in files]}
     marker = out / "run.json"
-    if not marker.is_file():
+    begun = (out / "model").is_dir() or last_checkpoint(out / "checkpoints")
+    if not (begun and marker.is_file()):
         out.mkdir(parents=True, exist_ok=True)
         marker.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
         return
@@ -136,74 +133,6 @@ def _claim(out: Path, recipe: AlignmentRecipe, files: Sequence[ConversationFile]
             f"{out} holds a run of {recipe.name!r} with another {' and other '.join(other)}: "
             "give another folder, or delete it"
         )
-
-
-def training_arguments(recipe: AlignmentRecipe, out: Path, *, has_dev: bool) -> Any:
-    """Translate the recipe into TRL's configuration for this machine."""
-    import torch
-
-    try:
-        from trl.trainer.sft_config import SFTConfig
-    except ImportError as error:
-        raise MissingExtraError("trl", "train") from error
-
-    on_gpu = torch.cuda.is_available()
-    settings: dict[str, Any] = {
-        "output_dir": str(out / "checkpoints"),
-        "seed": recipe.seed,
-        "num_train_epochs": recipe.epochs,
-        "max_steps": recipe.max_steps or -1,
-        "learning_rate": recipe.learning_rate,
-        "lr_scheduler_type": recipe.schedule,
-        "warmup_steps": recipe.warmup_ratio,  # below 1 it is a share of the run
-        "weight_decay": recipe.weight_decay,
-        "max_grad_norm": recipe.max_grad_norm,
-        "per_device_train_batch_size": recipe.micro_batch_size,
-        "per_device_eval_batch_size": recipe.micro_batch_size,
-        "gradient_accumulation_steps": _accumulation(recipe),
-        "gradient_checkpointing": recipe.gradient_checkpointing,
-        "max_length": recipe.max_length,
-        "bf16": _bfloat16(recipe),
-        "use_cpu": not (on_gpu or torch.backends.mps.is_available()),
-        "dataloader_pin_memory": on_gpu,
-        "eval_strategy": "epoch" if has_dev else "no",
-        "save_strategy": "steps",
-        "save_steps": recipe.save_every,
-        "save_total_limit": 2,
-        "logging_steps": recipe.log_every,
-        "logging_first_step": True,
-        "disable_tqdm": True,
-        "report_to": "none",  # TensorBoard comes as a callback with a folder of its own
-    }
-    with _outdated_names_ignored():
-        return SFTConfig(**settings)
-
-
-def _accumulation(recipe: AlignmentRecipe) -> int:
-    """Return how many passes make an update, so that its rows are `batch_size` on any machine."""
-    import torch
-
-    devices = int(os.environ.get("WORLD_SIZE", "1"))
-    if devices == 1 and torch.cuda.device_count() > 1:
-        raise ConfigError(
-            f"{torch.cuda.device_count()} GPUs are visible to one process: start the command by "
-            "'accelerate launch -m lte_chains …', or show it one GPU with CUDA_VISIBLE_DEVICES=0"
-        )
-    passes, rest = divmod(recipe.batch_size, recipe.micro_batch_size * devices)
-    if rest:
-        raise ConfigError(
-            f"batch_size={recipe.batch_size} cannot be shared by {devices} devices that take "
-            f"micro_batch_size={recipe.micro_batch_size} rows at a time: change one of the two"
-        )
-    return passes
-
-
-def _bfloat16(recipe: AlignmentRecipe) -> bool:
-    import torch
-
-    if recipe.precision == "auto":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return recipe.precision == "bfloat16"
 
 
 def _fine_tune(
@@ -220,90 +149,29 @@ def _fine_tune(
     with progress_callback(show=show and arguments.process_index == 0) as reporter:
         trainer = make_trainer(recipe, arguments, rows, source=source, tokenizer=tokenizer)
         trainer.add_callback(reporter)
-        _log_to_tensorboard(trainer, saved.parent / "logs")
-        checkpoint = _last_checkpoint(Path(arguments.output_dir))
+        log_to_tensorboard(trainer, saved.parent / "logs")
+        checkpoint = last_checkpoint(Path(arguments.output_dir))
         if checkpoint:
             logger.info("taken up again at %s", checkpoint.name)
-        with _outdated_names_ignored():
+        with outdated_names_ignored():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            if len(rows) > 1 and not _judged(trainer.state):
+            if len(rows) > 1 and not judged(trainer.state):
                 trainer.evaluate()
             trainer.save_model(str(saved))
         trainer.accelerator.wait_for_everyone()
         return list(trainer.state.log_history)
 
 
-def _judged(state: Any) -> bool:
-    """Return whether the log has the final dev loss, which comes after the last checkpoint."""
-    return any(e["step"] == state.global_step for e in state.log_history if "eval_loss" in e)
-
-
-def make_trainer(
-    recipe: AlignmentRecipe,
-    arguments: Any,
-    rows: Sequence[Sequence[Conversation]],
-    *,
-    source: str,
-    tokenizer: Any,
-) -> Any:
-    """Make TRL's trainer for a recipe.
-
-    Args:
-        recipe: The recipe.
-        arguments: Its `trl.SFTConfig`.
-        rows: The training rows, and then perhaps the dev rows.
-        source: Folder or hub id of the model to begin with.
-        tokenizer: The model's tokenizer.
-    """
-    import torch
-    from transformers.trainer_callback import PrinterCallback
-    from trl.trainer.sft_trainer import SFTTrainer
-
-    arguments.assistant_only_loss = marks_answers(tokenizer)
-    # Under autocast trained weights stay in float32; those that LoRA freezes may be in half size.
-    frozen_in_half = recipe.lora is not None and arguments.bf16
-    model = load_module(source, torch.bfloat16 if frozen_in_half else torch.float32)
-    model.config.use_cache = False
-    datasets = [as_dataset(part, tokenizer) for part in rows]
-    with _outdated_names_ignored():
-        trainer = SFTTrainer(
-            model=model,
-            args=arguments,
-            train_dataset=datasets[0],
-            eval_dataset=datasets[1] if len(datasets) > 1 else None,
-            processing_class=tokenizer,
-            peft_config=_lora_config(recipe),
-        )
-    trainer.remove_callback(PrinterCallback)  # stdout is the command's own
-    return trainer
-
-
-def _lora_config(recipe: AlignmentRecipe) -> Any:
+def _finish(recipe: AlignmentRecipe, saved: Path, folder: Path, *, source: str) -> str:
+    """Make what the trainer saved the result; returns whether it is an "adapter" or "weights"."""
     if recipe.lora is None:
-        return None
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=recipe.lora.rank,
-        lora_alpha=recipe.lora.alpha,
-        lora_dropout=recipe.lora.dropout,
-        target_modules=list(recipe.lora.target_modules),
-        task_type="CAUSAL_LM",
-    )
-
-
-def _log_to_tensorboard(trainer: Any, folder: Path) -> None:
-    from torch.utils.tensorboard import SummaryWriter
-    from transformers.integrations.integration_utils import TensorBoardCallback
-
-    if trainer.is_world_process_zero():
-        trainer.add_callback(TensorBoardCallback(SummaryWriter(str(folder))))
-
-
-def _last_checkpoint(folder: Path) -> Path | None:
-    """Return the latest whole checkpoint; the trainer writes its state into it last."""
-    whole = [state.parent for state in folder.glob("checkpoint-*/trainer_state.json")]
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+        finish_weights(saved, folder, source=source, tokenizer=load_tokenizer(source))
+        return "weights"
+    if recipe.lora.merge:
+        finish_merged(saved, folder, source=source, tokenizer=load_tokenizer(source))
+        return "weights"
+    finish_adapter(saved, folder, base=public_name(recipe.model))
+    return "adapter"
 
 
 def _rows_used(file: ConversationFile, kept: Sequence[Conversation]) -> RowsUsed:
@@ -332,11 +200,3 @@ def _write_results(record: RunRecord, log: Sequence[LogEntry], out: Path) -> Non
     run = json.loads(marker.read_text(encoding="utf-8")) | {"result": record.to_json()}
     marker.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
     save_loss_curve(log, out / "loss.png", title=record.recipe.name)
-
-
-@contextmanager
-def _outdated_names_ignored() -> Iterator[None]:
-    """Hide that PEFT and TRL use names that transformers gives up: not the caller's concern."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        yield

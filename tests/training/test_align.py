@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from lte_chains import load_model
-from lte_chains.errors import ConfigError
-from lte_chains.training.align import align, make_trainer, training_arguments
+from lte_chains.errors import ConfigError, ModelError
+from lte_chains.training.align import align
 from lte_chains.training.alignment.recipe import AlignmentRecipe, change_recipe, read_recipe
+from lte_chains.training.alignment.trainer import make_trainer, training_arguments
 from tests.training.aligned_families import (
     MARKED_TEMPLATE,
     conversations,
@@ -198,9 +199,44 @@ def test_a_folder_with_another_run_is_refused(families: dict[str, Path], tmp_pat
         align(recipe, save_rows(tmp_path / "rows.jsonl"), tmp_path / "run")
 
 
+def test_a_run_that_never_began_claims_no_folder(families: dict[str, Path], tmp_path: Path) -> None:
+    rows = save_rows(tmp_path / "rows.jsonl", copies=2)
+    recipe = shrunk("qwen-chat-7b-full", families, max_steps=1)
+    with pytest.raises(ModelError, match="nowhere"):
+        align(change_recipe(recipe, model="./nowhere"), rows, tmp_path / "run")
+    assert align(recipe, rows, tmp_path / "run")
+
+
 def test_a_batch_that_the_devices_cannot_share_is_refused(
     families: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(ConfigError, match="3 devices"):
         training_arguments(shrunk("qwen-chat-7b-full", families), tmp_path, has_dev=False)
+
+
+@pytest.mark.parametrize("name", ["llama2-chat-7b-full", "llama2-chat-7b-lora"])
+def test_a_run_in_bfloat16_trains_and_opens(
+    name: str, families: dict[str, Path], tmp_path: Path
+) -> None:
+    recipe = shrunk(name, families, max_steps=4, learning_rate=0.01, precision="bfloat16")
+    align(recipe, save_rows(tmp_path / "rows.jsonl", copies=4), tmp_path / "run")
+    first, *_, last = [entry["loss"] for entry in steps_of(tmp_path / "run")]
+    assert last < first
+    folder = tmp_path / "run" / "model"
+    model = (
+        load_model(folder, max_new_tokens=2)
+        if recipe.lora is None
+        else load_model(recipe.model, adapter=folder, max_new_tokens=2)
+    )
+    assert model.invoke("Who runs Acme?")
+
+
+def test_taking_up_a_finished_run_changes_nothing(
+    families: dict[str, Path], tmp_path: Path
+) -> None:
+    recipe = shrunk("qwen-chat-7b-lora", families, max_steps=2)
+    save_rows(tmp_path / "train.jsonl", copies=4)
+    save_rows(tmp_path / "dev.jsonl")
+    first = align(recipe, tmp_path, tmp_path / "run")
+    assert align(recipe, tmp_path, tmp_path / "run") == first
