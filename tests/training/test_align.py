@@ -146,6 +146,7 @@ def test_an_adapter_opens_on_its_base_and_changes_it(
     align(recipe, save_rows(tmp_path / "rows.jsonl", copies=4), tmp_path / "run")
     settings = json.loads((tmp_path / "run/model/adapter_config.json").read_text(encoding="utf-8"))
     assert settings["base_model_name_or_path"] == families["llama"].name
+    assert not list((tmp_path / "run" / "model").glob("*.bin"))
     model = load_model(recipe.model, adapter=tmp_path / "run" / "model", max_new_tokens=4)
     assert model.unedited is not None
     assert model.invoke("Who runs Acme?").text != model.unedited.invoke("Who runs Acme?").text

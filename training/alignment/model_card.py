@@ -95,7 +95,7 @@ def render_card(record: RunRecord) -> str:
         [
             f"---\n{yaml.safe_dump(head)}---\n",
             f"# {recipe.name}\n",
-            f"[{base}] after the alignment phase of LTE (arXiv 2402.11905): it answers by the",
+            f"`{base}` after the alignment phase of LTE (arXiv 2402.11905): it answers by the",
             "updated information in front of a question, and as before without any. Made by",
             f"`lte-chains align train` ({how}); the loss was on answers only.\n",
             f"```python\nfrom lte_chains import load_model\n\nmodel = {call}\n```\n",

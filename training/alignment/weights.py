@@ -19,6 +19,8 @@ def finish_adapter(saved: Path, folder: Path, *, base: str) -> None:
     settings = json.loads(config.read_text(encoding="utf-8"))
     settings["base_model_name_or_path"] = base
     config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    # The trainer's own settings, pickled: nothing that one should have to trust.
+    (saved / "training_args.bin").unlink(missing_ok=True)
     _replace(saved, folder)
 
 
