@@ -133,7 +133,7 @@ class Edit:
         return normalise(self.prompt) if self.statement is None else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class EditMatch:
     """An edit that was found for a query.
 

@@ -54,7 +54,8 @@ _DELIMITER = re.compile(
     r"system_prompt|available_tools|tool_calls|tool_results|tool_content|gmask))\s*[\]］】〕]",
     re.IGNORECASE,
 )
-_SPECIAL_TOKEN = re.compile(r"<(?=\s{0,3}/?\s{0,3}[|｜<])|(?<=[|｜>])\s{0,3}>")
+_SPECIAL_TOKEN = re.compile(r"<(?=[|｜])|(?<=[|｜])>")
+_DOUBLE_TAG = re.compile(r"<<\s{0,3}(/?\s{0,3}sys)\s{0,3}>>", re.IGNORECASE)
 _TAG = re.compile(
     r"<(\s{0,3}/?\s{0,3}(?:s|bos|eos|pad|unk|sep|cls|mask|start_of_turn|end_of_turn|"
     r"start_header_id|end_header_id|eot_id|im_start|im_end|system|user|assistant|human|tool_call|"
@@ -62,8 +63,10 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _ROLE = re.compile(
-    r"^([^\S\n]*)(?:#{1,6}[^\S\n]{0,3})?"
-    r"(system|user|assistant|human|ai|tool|developer)[^\S\n]{0,3}[:：]",
+    r"^([^\S\n]*)(?:[-*>•][^\S\n]{0,3})?(?:#{1,6}[^\S\n]{0,3}(?=\w+[:：])|"
+    r"(?=(?:system|user|assistant|human|ai|tool|developer)[^\S\n]{0,3}[:：]))"
+    r"(system|user|assistant|human|ai|tool|developer|instruction|input|response)"
+    r"[^\S\n]{0,3}[:：]",
     re.IGNORECASE | re.MULTILINE,
 )
 
@@ -164,5 +167,6 @@ def neutralise(text: str) -> str:
     text = _ROLE.sub(lambda found: f"{found[1]}{found[2]} -", text)
     text = _SPACES.sub(lambda found: " " if "\n" in found[0] else found[0], text).strip()
     text = _DELIMITER.sub(lambda found: f"({found[1]})", text)
+    text = _DOUBLE_TAG.sub(lambda found: f"({found[1]})", text)
     text = _TAG.sub(lambda found: f"({found[1].strip()})", text)
     return _SPECIAL_TOKEN.sub(lambda found: "(" if found[0] == "<" else ")", text)

@@ -3,7 +3,8 @@
 Python blocks of one page share a namespace, from top to bottom; a run of
 ``# >`` lines must equal what the block has printed since the last such run.
 In shell blocks, `lte-chains` commands run, `make` targets and `pip install`
-extras must exist; any other command fails the test.
+extras must exist, as must the module and the recipe of ``python -m``; any other
+command fails the test.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +130,10 @@ def run_command(words: list[str], where: str) -> None:
             assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), where
         case ["pip", "install", package]:
             check_extras(package, where)
+        case ["python", "-m", module, *arguments]:
+            assert find_spec(module), f"{where}: no module {module}"
+            recipes = [word for word in arguments if word.endswith(".yaml")]
+            assert all((ROOT / recipe).is_file() for recipe in recipes), f"{where}: {recipes}"
         case _:
             pytest.fail(f"{where}: no way to test {' '.join(words)!r}")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from langchain_core.language_models import (
@@ -309,7 +309,7 @@ class TestRunOptions:
             {"lte_namespace": ""},
             {"lte_namespace": None},
             {"lte_at": "yesterday"},
-            {"lte_at": "2026-01-01"},
+            {"lte_at": "2026-01-01T00:00"},
             {"lte_at": datetime(2026, 1, 1)},
             {"lte_namepsace": "misspelt"},
         ],
@@ -320,7 +320,15 @@ class TestRunOptions:
         with pytest.raises(ConfigError, match=next(iter(options))):
             llm.invoke(QUESTION, config=configured(**options))
 
-    @pytest.mark.parametrize("at", ["2026-06-01T00:00:00+00:00", datetime(2026, 6, 1, tzinfo=UTC)])
+    @pytest.mark.parametrize(
+        "at",
+        [
+            "2026-06-01T00:00:00+00:00",
+            datetime(2026, 6, 1, tzinfo=UTC),
+            "2026-06-01",
+            date(2026, 6, 1),
+        ],
+    )
     def test_moment_of_the_run_decides_which_edits_hold(self, inner, at):
         old = Edit(
             prompt="The CEO of Acme is",

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig, run_in_executor
 
+from lte_chains.arguments import require_moment
 from lte_chains.edit import EditMatch
 from lte_chains.editable.event_streams import Event
 from lte_chains.editable.query import default_queries
@@ -240,18 +241,14 @@ def _text(given: Mapping[str, Any], key: str) -> str | None:
 
 
 def _moment(value: object) -> datetime | None:
-    """Return a moment in UTC from a datetime or its ISO text."""
+    """Return a moment in UTC from a date, a datetime, or the ISO text of one."""
     if value is None:
         return None
     moment = value
     if isinstance(value, str):
         try:
-            moment = datetime.fromisoformat(value)
+            whole_day = len(value) == len("2026-01-31")
+            moment = date.fromisoformat(value) if whole_day else datetime.fromisoformat(value)
         except ValueError as error:
             raise ConfigError(f"configurable 'lte_at' is not an ISO date: {value!r}") from error
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise ConfigError(
-            "configurable 'lte_at' must be a datetime with a time zone, or its ISO text such as "
-            f"'2026-01-31T00:00:00+00:00', not {value!r}"
-        )
-    return moment.astimezone(UTC)
+    return require_moment("configurable 'lte_at'", moment).astimezone(UTC)
