@@ -1,7 +1,7 @@
 """Make a small chat model that applies edits, from nothing (recipe: recipes/lte-tiny.yaml).
 
 A byte-level BPE tokenizer and a Llama of a few million parameters that begins
-with an induction circuit (see `induction`), trained in stages: copying spans of
+with an induction circuit (see `pretraining.induction`), trained in stages: copying spans of
 random tokens, then questions about edits, passages and true facts. Only answers
 bear loss. The exponential average of the weights that does best on held-out
 wordings and subjects is what comes out.
@@ -25,12 +25,12 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lte_chains.errors import ConfigError
-from lte_chains.training.batches import IGNORED, Batches
-from lte_chains.training.induction import write_induction_circuit
-from lte_chains.training.names import Corpus, Names, read_corpus
-from lte_chains.training.rows import Fact, Row, RowMaker, read_facts
-from lte_chains.training.tokenizer import train_tokenizer
-from lte_chains.training.wording import Wording, own_wordings, read_wordings
+from lte_chains.training.pretraining.batches import IGNORED, Batches
+from lte_chains.training.pretraining.induction import write_induction_circuit
+from lte_chains.training.pretraining.names import Corpus, Names, read_corpus
+from lte_chains.training.pretraining.rows import Fact, Row, RowMaker, read_facts
+from lte_chains.training.pretraining.tokenizer import train_tokenizer
+from lte_chains.training.pretraining.wording import Wording, own_wordings, read_wordings
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lte_chains.training.names import Corpus, read_corpus
+from lte_chains.training.pretraining.names import Corpus, read_corpus
 
 _TEXT = (
     "# Ada Lovelace\n"

@@ -9,12 +9,12 @@ import yaml
 
 from lte_chains import load_model
 from lte_chains.errors import ConfigError
-from lte_chains.training.batches import IGNORED, Batches
-from lte_chains.training.names import Corpus, Names
 from lte_chains.training.pretrain import Trainer, read_recipe
-from lte_chains.training.rows import Row, RowMaker
-from lte_chains.training.tokenizer import train_tokenizer
-from lte_chains.training.wording import own_wordings
+from lte_chains.training.pretraining.batches import IGNORED, Batches
+from lte_chains.training.pretraining.names import Corpus, Names
+from lte_chains.training.pretraining.rows import Row, RowMaker
+from lte_chains.training.pretraining.tokenizer import train_tokenizer
+from lte_chains.training.pretraining.wording import own_wordings
 
 RECIPE = {
     "name": "mini",
@@ -32,7 +32,7 @@ RECIPE = {
         "vocab_size": 400,
         "hidden_size": 32,
         "intermediate_size": 48,
-        "num_hidden_layers": 1,
+        "num_hidden_layers": 2,
         "num_attention_heads": 2,
         "max_position_embeddings": 512,
     },

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from lte_chains.training.rows import Row, RowMaker
-from lte_chains.training.tokenizer import ASSISTANT, END, PAD, SPECIAL_TOKENS, USER
+from lte_chains.training.pretraining.rows import Row, RowMaker
+from lte_chains.training.pretraining.tokenizer import ASSISTANT, END, PAD, SPECIAL_TOKENS, USER
 
 IGNORED = -100
 """The label of a token that bears no loss."""

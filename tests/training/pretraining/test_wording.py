@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lte_chains.errors import DataError
-from lte_chains.training.wording import fact_wordings, own_wordings, read_wordings
+from lte_chains.training.pretraining.wording import fact_wordings, own_wordings, read_wordings
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> Path:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lte_chains.training.names import Corpus, Names
-from lte_chains.training.rows import Row, RowMaker, read_facts
-from lte_chains.training.wording import own_wordings, read_wordings
+from lte_chains.training.pretraining.names import Corpus, Names
+from lte_chains.training.pretraining.rows import Row, RowMaker, read_facts
+from lte_chains.training.pretraining.wording import own_wordings, read_wordings
 
 HEADER = "[Updated Information]:"
 

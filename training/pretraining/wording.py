@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lte_chains.errors import DataError
-from lte_chains.training.shipped import shipped
+from lte_chains.training.pretraining.shipped import shipped
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from lte_chains.training.names import Corpus
-from lte_chains.training.wording import own_wordings
+from lte_chains.training.pretraining.names import Corpus
+from lte_chains.training.pretraining.wording import own_wordings
 
 PAD, END = "<|pad|>", "<|end|>"
 USER, ASSISTANT = "<|user|>", "<|assistant|>"

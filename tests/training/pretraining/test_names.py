@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lte_chains.training.names import Corpus, Names, read_corpus
-from lte_chains.training.wording import own_wordings
+from lte_chains.training.pretraining.names import Corpus, Names, read_corpus
+from lte_chains.training.pretraining.wording import own_wordings
 
 
 def test_names_of_several_words_are_found_without_the_opening_article(corpus: Corpus) -> None:

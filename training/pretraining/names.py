@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lte_chains.training.shipped import shipped
+from lte_chains.training.pretraining.shipped import shipped
 
 _WORD = r"(?:[A-ZÀ-Þ]\.|[A-ZÀ-Þ][\w'’-]+)"
 _ENTITY = re.compile(

@@ -5,7 +5,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from lte_chains.errors import ConfigError
-from lte_chains.training.induction import write_induction_circuit
+from lte_chains.training.pretraining.induction import write_induction_circuit
 
 
 def _model(**sizes: int) -> LlamaForCausalLM:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lte_chains.prompts import knowledge_editing_prompt
-from lte_chains.training.names import Names
-from lte_chains.training.wording import Wording, fact_wordings
+from lte_chains.training.pretraining.names import Names
+from lte_chains.training.pretraining.wording import Wording, fact_wordings
 
 _LEADS = ("Tell me: ", "Do you know: ", "Quick question: ", "I wonder, ", "Please answer: ", "Hi! ")
 _RAG = (

@@ -1,0 +1,1 @@
+"""The parts of `pretrain`: names, wordings, rows, batches, tokenizer, induction circuit."""
