@@ -173,8 +173,9 @@ class EditMemory(EditDocuments):
         """Add edits in one transaction and return their ids, in order.
 
         A later edit of the same slot supersedes an earlier one where their
-        validity overlaps, inside one call too. Adding what is live already
-        changes nothing and returns its id. An edit with an id replaces the edit
+        validity overlaps, inside one call too; the earlier one keeps the time
+        before the later, or, if there is none, the time after it. Adding what
+        is live already changes nothing and returns its id. An edit with an id replaces the edit
         of that id; the earlier version stays in the history.
 
         Args:

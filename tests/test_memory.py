@@ -207,6 +207,10 @@ def test_as_of_shows_the_ledger_at_a_revision_and_at_a_moment(memory: EditMemory
             memory.edits(as_of=bad)  # type: ignore[arg-type]
 
 
+def utc(year: int) -> datetime:
+    return datetime(year, 1, 1, tzinfo=UTC)
+
+
 def test_edits_of_one_slot_live_side_by_side_where_their_validity_does_not_overlap(
     memory: EditMemory,
 ) -> None:
@@ -221,7 +225,47 @@ def test_edits_of_one_slot_live_side_by_side_where_their_validity_does_not_overl
     assert [match.edit.target_new for match in found] == ["John"]
     assert [m.edit.target_new for m in memory.search_edits("CEO of Acme")] == ["Ann"]
     memory.add_edits([ceo("Eve", valid_from=date(2019, 1, 1), valid_until=date(2021, 1, 1))])
-    assert targets(memory) == ["Ann", "Eve"]
+    assert {e.target_new: (e.valid_from, e.valid_until) for e in memory.edits()} == {
+        "Ann": (utc(2024), None),
+        "Jane": (None, utc(2019)),
+        "John": (utc(2021), utc(2024)),
+        "Eve": (utc(2019), utc(2021)),
+    }
+
+
+def test_an_edit_that_holds_from_tomorrow_leaves_todays_in_force(memory: EditMemory) -> None:
+    [jane] = memory.add_edits([ceo("Jane")])
+    memory.add_edits([ceo("John", valid_from=date(2999, 1, 1))])
+    [found] = memory.search_edits("CEO of Acme")
+    assert (found.edit.target_new, found.edit.id, found.edit.version) == ("Jane", jane, 2)
+    later = memory.search_edits("CEO of Acme", at=utc(2999))
+    assert [match.edit.target_new for match in later] == ["John"]
+    assert memory.revision == 2
+    assert [(entry.action, entry.id) for entry in memory.history(jane)] == [
+        ("add", jane),
+        ("supersede", jane),
+        ("add", jane),
+    ]
+    memory.rollback(1)
+    assert [(e.target_new, e.valid_until) for e in memory.edits()] == [("Jane", None)]
+
+
+def test_an_edit_inside_anothers_time_ends_it_and_it_does_not_come_back(memory: EditMemory) -> None:
+    memory.add_edits([ceo("Jane")])
+    memory.add_edits([ceo("John", valid_from=date(2020, 1, 1), valid_until=date(2021, 1, 1))])
+    assert [targets(memory, at=utc(year)) for year in (2019, 2020, 2021)] == [
+        ["Jane"],
+        ["John"],
+        [],
+    ]
+
+
+def test_purging_an_edit_whose_time_was_cut_leaves_nothing_of_it(memory: EditMemory) -> None:
+    [jane] = memory.add_edits([ceo("Jane")])
+    memory.add_edits([ceo("John", valid_from=date(2020, 1, 1))])
+    memory.purge([jane])
+    assert targets(memory) == ["John"]
+    assert all(entry.edit is None for entry in memory.history(jane))
 
 
 def test_purged_text_and_vectors_are_in_no_file_and_the_trail_stays(tmp_path: Path) -> None:
@@ -445,7 +489,10 @@ def test_an_embedder_that_fails_leaves_the_memory_as_it_was() -> None:
 
 def test_export_and_import_carry_the_live_edits(memory: EditMemory, tmp_path: Path) -> None:
     path = tmp_path / "edits.jsonl"
-    memory.add_edits([ceo("Old"), ceo("Jane", valid_from=date(2026, 1, 1), metadata={"n": 1})])
+    since = date(2026, 1, 1)
+    memory.add_edits(
+        [ceo("Old", valid_from=since), ceo("Jane", valid_from=since, metadata={"n": 1})]
+    )
     memory.add_edits([Edit.from_statement("Two\nlines \u2028 é {x}", id="é")])
     assert memory.export_jsonl(path) == 3 - 1
     copy = memory.in_namespace("copy")

@@ -96,7 +96,9 @@ class EditStore(Protocol):
 
         An edit that is already live with the same content is left alone. A live
         edit of another id is superseded if it holds the same slot over an
-        overlapping validity; that includes earlier edits of the same call.
+        overlapping validity; that includes earlier edits of the same call. It
+        goes on, as a new version, over the time before the new edit, or, if
+        there is none, over the time after it.
 
         Raises:
             EmbeddingError: The vectors are not of the store's space.

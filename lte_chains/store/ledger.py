@@ -29,6 +29,8 @@ _RIVALS = """SELECT id, version FROM live INDEXED BY live_by_slot
     AND (valid_from IS NULL OR :until IS NULL OR valid_from < :until)
     AND (valid_until IS NULL OR :start IS NULL OR :start < valid_until)
     ORDER BY key"""
+_CONTENT_AND_VECTOR = """SELECT v.*, x.vector FROM versions AS v JOIN vectors AS x ON x.key = v.key
+    WHERE v.namespace = ? AND v.id = ? AND v.version = ?"""
 _LAST_EVENT = """SELECT version, action FROM events
     WHERE namespace = ? AND id = ? ORDER BY seq DESC LIMIT 1"""
 
@@ -72,15 +74,9 @@ class Transaction:
         ).fetchone()
         if row is not None and row["digest"] == mark:
             return id_
-        version = self._latest_version(id_) + 1
         slot = edit.slot or None  # a prompt of nothing but punctuation names no slot
-        key = self._execute(
-            _INSERT_VERSION,
-            *(self.namespace, id_, version, self.revision, *content, slot, mark),
-        ).lastrowid
-        self._execute("INSERT INTO vectors (key, vector) VALUES (?, ?)", key, vector)
         self._supersede_rivals(edit, id_, slot)
-        self._make_live(id_, version, "add")
+        self._add_version(id_, content, slot, vector)
         return id_
 
     def retract(self, ids: Sequence[str], *, missing_ok: bool) -> None:
@@ -133,18 +129,37 @@ class Transaction:
             self._execute(f"DELETE FROM versions WHERE {where}", self.namespace, id_)  # noqa: S608
             self._end(id_, latest, "purge")
 
+    def _add_version(self, id_: str, content: Content, slot: str | None, vector: bytes) -> None:
+        version = self._latest_version(id_) + 1
+        key = self._execute(
+            _INSERT_VERSION,
+            *(self.namespace, id_, version, self.revision, *content, slot, digest(content)),
+        ).lastrowid
+        self._execute("INSERT INTO vectors (key, vector) VALUES (?, ?)", key, vector)
+        self._make_live(id_, version, "add")
+
     def _supersede_rivals(self, edit: Edit, id_: str, slot: str | None) -> None:
+        """End the edits whose slot and time the new one takes.
+
+        The time before the new edit stays theirs, or, if there is none, the
+        time after it: under the same id, as a new version. An edit that holds
+        on both sides keeps the first only, as what was superseded does not
+        come back by itself.
+        """
         if slot is None:
             return
-        parameters = {
-            "namespace": self.namespace,
-            "slot": slot,
-            "id": id_,
-            "start": moment(edit.valid_from),
-            "until": moment(edit.valid_until),
-        }
-        for rival in self.connection.execute(_RIVALS, parameters).fetchall():
+        start, until = moment(edit.valid_from), moment(edit.valid_until)
+        window = {"namespace": self.namespace, "slot": slot, "id": id_}
+        rivals = self.connection.execute(_RIVALS, {**window, "start": start, "until": until})
+        for rival in rivals.fetchall():
             self._end(rival["id"], rival["version"], "supersede", superseded_by=id_)
+            row = self._execute(
+                _CONTENT_AND_VECTOR, self.namespace, rival["id"], rival["version"]
+            ).fetchone()
+            left = _time_left(row["valid_from"], row["valid_until"], start, until)
+            if left:
+                content = tuple(left.get(name, row[name]) for name in CONTENT)
+                self._add_version(rival["id"], content, slot, row["vector"])
 
     def _make_live(self, id_: str, version: int, action: Action) -> None:
         self._execute(_INSERT_LIVE, self.namespace, id_, version)
@@ -193,6 +208,17 @@ class Transaction:
 
     def _execute(self, statement: str, *parameters: object) -> sqlite3.Cursor:
         return self.connection.execute(statement, parameters)
+
+
+def _time_left(
+    valid_from: str | None, valid_until: str | None, start: str | None, until: str | None
+) -> dict[str, str]:
+    """Return what a validity keeps outside `start` to `until`, as changed columns; {} for none."""
+    if start is not None and (valid_from is None or valid_from < start):
+        return {"valid_until": start}
+    if until is not None and (valid_until is None or until < valid_until):
+        return {"valid_from": until}
+    return {}
 
 
 def require_known(connection: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> None:
