@@ -1,13 +1,16 @@
 """What the memory costs: a durable add, a search, an opening, by the number of edits.
 
 Vectors are random and cost nothing to "embed", so that the figures are the
-memory's own; a query embedding by the offline model is timed beside them. One
+memory's own. What they are made of is timed in the same run: a raw faiss index
+of the same vectors, a bare SQLite table that syncs as the memory does, and one
+query embedding by the offline model; `ratio` holds memory over yardstick. One
 JSON object goes to stdout. Sizes may be given: ``python benchmarks/memory.py 1000 100000``.
 """
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -98,6 +101,33 @@ def measure(size: int, folder: Path) -> dict[str, float]:
     return result
 
 
+def yardsticks(size: int, folder: Path) -> dict[str, float]:
+    """Time the same search in raw faiss, and the same adds into a bare table."""
+    import faiss
+
+    vectors = np.random.default_rng(0).standard_normal((size, DIMENSION)).astype(np.float32)
+    index = faiss.IndexFlatIP(DIMENSION)
+    index.add(vectors)
+    table = sqlite3.connect(folder / f"bare-{size}.db", isolation_level=None)
+    table.execute("PRAGMA journal_mode=WAL")
+    table.execute("PRAGMA synchronous=FULL")
+    table.execute("CREATE TABLE bare (id INTEGER PRIMARY KEY, text TEXT, vector BLOB)")
+    insert, blob = "INSERT INTO bare (text, vector) VALUES (?, ?)", vectors[0].tobytes()
+
+    def add_batch(_: int) -> None:
+        table.execute("BEGIN")
+        table.executemany(insert, [("a fact", blob)] * BATCH)
+        table.execute("COMMIT")
+
+    result = {
+        "search_k10_ms": median_ms(lambda n: index.search(vectors[n : n + 1], 10)),
+        "add_one_ms": median_ms(lambda _: table.execute(insert, ("a fact", blob))),
+        "add_in_batches_of_1000_ms_per_edit": round(median_ms(add_batch) / BATCH, 4),
+    }
+    table.close()
+    return result
+
+
 def query_embedding_ms() -> float:
     """Time one query embedding by the offline model, the yardstick of a search."""
     from lte_chains.embeddings import default_embeddings
@@ -111,7 +141,13 @@ def main() -> None:
     sizes = [int(size) for size in sys.argv[1:]] or list(SIZES)
     with tempfile.TemporaryDirectory() as folder:
         edits = {str(size): measure(size, Path(folder)) for size in sizes}
-    print(json.dumps({"edits": edits, "query_embedding_ms": query_embedding_ms()}, indent=2))
+        bare = {str(size): yardsticks(size, Path(folder)) for size in sizes}
+    ratio = {
+        size: {name: round(edits[size][name] / value, 2) for name, value in bare[size].items()}
+        for size in edits
+    }
+    report = {"edits": edits, "yardsticks": bare, "ratio": ratio}
+    print(json.dumps({**report, "query_embedding_ms": query_embedding_ms()}, indent=2))
 
 
 if __name__ == "__main__":
