@@ -186,6 +186,7 @@ class Trainer:
             weight_decay=recipe.optimizer["weight_decay"],
             fused=True,
         )
+        self._dev = dev_rows(self._material, recipe.seed + 1)
         self._step, self._best = 0, -1.0
         self._resume()
 
@@ -267,7 +268,7 @@ class Trainer:
         current = {name: p.detach().clone() for name, p in self.model.named_parameters()}
         self._load(self._average)
         self.model.eval()
-        scores = exact_match(self.model, batches, dev_rows(self._material, self._recipe.seed + 1))
+        scores = exact_match(self.model, batches, self._dev)
         mean = sum(scores.values()) / len(scores)
         self._log(step=self._step, dev=scores, mean=mean)
         if mean > self._best:

@@ -24,7 +24,7 @@ _INSERT_LIVE = """INSERT OR REPLACE INTO live
 _SAME_CONTENT = """SELECT id FROM live INDEXED BY live_by_digest
     WHERE namespace = ? AND digest = ? ORDER BY key LIMIT 1"""
 # NULL stands for "always" on either side.
-_RIVALS = """SELECT id, version FROM live INDEXED BY live_by_slot
+_RIVALS = """SELECT id, version, valid_from, valid_until FROM live INDEXED BY live_by_slot
     WHERE namespace = :namespace AND slot = :slot AND id <> :id
     AND (valid_from IS NULL OR :until IS NULL OR valid_from < :until)
     AND (valid_until IS NULL OR :start IS NULL OR :start < valid_until)
@@ -76,7 +76,7 @@ class Transaction:
             return id_
         slot = edit.slot or None  # a prompt of nothing but punctuation names no slot
         self._supersede_rivals(edit, id_, slot)
-        self._add_version(id_, content, slot, vector)
+        self._add_version(id_, content, slot=slot, mark=mark, vector=vector)
         return id_
 
     def retract(self, ids: Sequence[str], *, missing_ok: bool) -> None:
@@ -129,11 +129,13 @@ class Transaction:
             self._execute(f"DELETE FROM versions WHERE {where}", self.namespace, id_)  # noqa: S608
             self._end(id_, latest, "purge")
 
-    def _add_version(self, id_: str, content: Content, slot: str | None, vector: bytes) -> None:
+    def _add_version(
+        self, id_: str, content: Content, *, slot: str | None, mark: bytes, vector: bytes
+    ) -> None:
         version = self._latest_version(id_) + 1
         key = self._execute(
             _INSERT_VERSION,
-            *(self.namespace, id_, version, self.revision, *content, slot, digest(content)),
+            *(self.namespace, id_, version, self.revision, *content, slot, mark),
         ).lastrowid
         self._execute("INSERT INTO vectors (key, vector) VALUES (?, ?)", key, vector)
         self._make_live(id_, version, "add")
@@ -153,13 +155,16 @@ class Transaction:
         rivals = self.connection.execute(_RIVALS, {**window, "start": start, "until": until})
         for rival in rivals.fetchall():
             self._end(rival["id"], rival["version"], "supersede", superseded_by=id_)
-            row = self._execute(
-                _CONTENT_AND_VECTOR, self.namespace, rival["id"], rival["version"]
-            ).fetchone()
-            left = _time_left(row["valid_from"], row["valid_until"], start, until)
+            left = _time_left(rival["valid_from"], rival["valid_until"], start, until)
             if left:
-                content = tuple(left.get(name, row[name]) for name in CONTENT)
-                self._add_version(rival["id"], content, slot, row["vector"])
+                self._shorten(rival["id"], rival["version"], left, slot=slot)
+
+    def _shorten(self, id_: str, version: int, left: dict[str, str], *, slot: str) -> None:
+        """Let a superseded edit go on, as a new version, over the time that is left to it."""
+        row = self._execute(_CONTENT_AND_VECTOR, self.namespace, id_, version).fetchone()
+        content = tuple(left.get(name, row[name]) for name in CONTENT)
+        mark = digest(content)
+        self._add_version(id_, content, slot=slot, mark=mark, vector=row["vector"])
 
     def _make_live(self, id_: str, version: int, action: Action) -> None:
         self._execute(_INSERT_LIVE, self.namespace, id_, version)
