@@ -1,7 +1,6 @@
-"""Scope gates: which of the edits that were found does a query depend on?
+"""The similarity gate: an edit is in scope if its cosine with the query reaches a threshold.
 
-The similarity gate needs no second model: an edit is in scope if its cosine
-with the query reaches a threshold. What it can and cannot tell apart is in
+It needs no second model. What it can and cannot tell apart is in
 ``training/calibration/similarity.json``, measured on train rows: it separates
 other subjects well and "same subject, other relation" poorly.
 """
@@ -14,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
-
 from lte_chains.edit import EditMatch
 from lte_chains.errors import ConfigError
 
@@ -30,15 +27,6 @@ Only measured figures stand here; see ``training/calibration/similarity.json``.
 UNCALIBRATED_THRESHOLD = 0.85
 """For an embedder that is not in the table: high, so that an edit is rather missed
 than put before a question that it has nothing to do with."""
-
-
-@runtime_checkable
-class ScopeGate(Protocol):
-    """Anything that can say which candidate edits a query's answer depends on."""
-
-    def judge(self, query: str, matches: Sequence[EditMatch]) -> list[EditMatch]:
-        """Return the same matches, in the same order, with `in_scope` (and `score`) set."""
-        ...
 
 
 @dataclass(frozen=True)

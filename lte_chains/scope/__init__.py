@@ -1,0 +1,17 @@
+"""Scope gates: which of the edits that were found does a query's answer depend on?"""
+
+from lte_chains.scope.base import ScopeGate
+from lte_chains.scope.similarity import (
+    CALIBRATED_THRESHOLDS,
+    UNCALIBRATED_THRESHOLD,
+    SimilarityGate,
+    threshold_for,
+)
+
+__all__ = [
+    "CALIBRATED_THRESHOLDS",
+    "UNCALIBRATED_THRESHOLD",
+    "ScopeGate",
+    "SimilarityGate",
+    "threshold_for",
+]

@@ -1,0 +1,185 @@
+"""From a model's scores to probabilities, and from probabilities to a threshold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lte_chains.errors import ConfigError
+
+MISS_WEIGHT = 2.0
+"""What a missed edit costs, against 1 for an edit that is shown to a question which does not
+depend on it. A missed one leaves the old answer standing; an aligned model is trained to ignore
+one too many."""
+
+_BINS = 10
+_PRIOR = 1.0
+_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Platt's map from a score to a probability: sigmoid(slope * score + intercept).
+
+    Raises:
+        ConfigError: The slope is not positive, or a number is not finite.
+
+    Example:
+        >>> Calibration().probability(0.0)
+        0.5
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check that a higher score stays a higher probability."""
+        if not (math.isfinite(self.slope) and math.isfinite(self.intercept) and self.slope > 0):
+            raise ConfigError(
+                f"a calibration needs a positive slope and finite numbers, not {asdict(self)}"
+            )
+
+    def probability(self, score: float) -> float:
+        """Return the probability that a score stands for."""
+        return _sigmoid(self.slope * score + self.intercept)
+
+
+def fit(
+    scores: Sequence[float], labels: Sequence[bool], *, start: Calibration | None = None
+) -> Calibration:
+    """Fit Platt's two numbers to labelled scores by Newton's method.
+
+    A weak pull towards `start` keeps few rows, and rows that are perfectly
+    separated, from making the gate surer than they warrant.
+
+    Args:
+        scores: What the model gave.
+        labels: Whether each was in scope.
+        start: The calibration to begin with and to lean on; none at all if None.
+
+    Raises:
+        ConfigError: There are not as many scores as labels, or none.
+    """
+    import numpy as np
+
+    if len(scores) != len(labels) or not len(scores):
+        raise ConfigError(
+            f"calibration needs one label for each score, not {len(labels)} for {len(scores)}"
+        )
+    prior = start or Calibration()
+    x = np.stack([np.asarray(scores, dtype=np.float64), np.ones(len(scores))], axis=1)
+    y = np.asarray(labels, dtype=np.float64)
+    centre = np.array([prior.slope, prior.intercept])
+    weights = centre.copy()
+    for _ in range(_STEPS):
+        p = 1 / (1 + np.exp(-np.clip(x @ weights, -40, 40)))
+        gradient = x.T @ (p - y) + _PRIOR * (weights - centre)
+        curvature = (x * (p * (1 - p))[:, None]).T @ x + _PRIOR * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        weights -= step
+        weights[0] = max(weights[0], 1e-3)
+        if np.abs(step).max() < 1e-9:
+            break
+    return Calibration(float(weights[0]), float(weights[1]))
+
+
+def least_cost(
+    in_scope: Sequence[float], out_of_scope: Sequence[float], *, miss_weight: float = MISS_WEIGHT
+) -> float:
+    """Return the threshold of least cost: `miss_weight` * miss rate + false-fire rate.
+
+    Every midpoint between neighbouring probabilities is tried; of equally cheap
+    ones the middle of the widest gap is taken, which is furthest from mistakes.
+
+    Args:
+        in_scope: Probabilities of the right edits of questions.
+        out_of_scope: The highest probability of any edit, for questions that none concerns.
+        miss_weight: What a miss costs, against 1 for a false fire.
+
+    Raises:
+        ConfigError: One of the two is empty, or the weight is not positive.
+
+    Example:
+        >>> least_cost([0.9, 0.8], [0.2, 0.1])
+        0.5
+    """
+    import numpy as np
+
+    if not len(in_scope) or not len(out_of_scope):
+        raise ConfigError(
+            "a threshold needs questions that are in scope and questions that are not: "
+            f"got {len(in_scope)} and {len(out_of_scope)}"
+        )
+    if not miss_weight > 0:
+        raise ConfigError(f"miss_weight must be positive, not {miss_weight!r}")
+    right, wrong = np.sort(in_scope), np.sort(out_of_scope)
+    edges = np.unique(np.concatenate([right, wrong, [0.0, 1.0]]))
+    middles = (edges[:-1] + edges[1:]) / 2
+    missed = np.searchsorted(right, middles, side="left") / len(right)
+    fired = 1 - np.searchsorted(wrong, middles, side="left") / len(wrong)
+    cost = miss_weight * missed + fired
+    cheapest = np.flatnonzero(cost <= cost.min() + 1e-12)
+    widest = cheapest[np.argmax((edges[1:] - edges[:-1])[cheapest])]
+    return float(np.round(middles[widest], 4))
+
+
+def area_under_curve(in_scope: Sequence[float], out_of_scope: Sequence[float]) -> float | None:
+    """Return the chance that a score in scope is above one out of scope; None without either.
+
+    Example:
+        >>> area_under_curve([0.9, 0.4], [0.5, 0.1])
+        0.75
+    """
+    import numpy as np
+
+    if not len(in_scope) or not len(out_of_scope):
+        return None
+    wrong = np.sort(out_of_scope)
+    below = np.searchsorted(wrong, in_scope, side="left")
+    at_most = np.searchsorted(wrong, in_scope, side="right")
+    return float((below + at_most).mean() / (2 * len(wrong)))
+
+
+def reliability(probabilities: Sequence[float], labels: Sequence[bool]) -> list[dict[str, Any]]:
+    """Return, for each tenth of the scale that has pairs, what was said and what came true.
+
+    Example:
+        >>> reliability([0.95, 0.97, 0.02], [True, True, False])
+        [{'from': 0.0, 'pairs': 1, 'said': 0.02, 'true': 0.0}, {'from': 0.9, 'pairs': 2, ...}]
+    """
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for probability, label in zip(probabilities, labels, strict=True):
+        bins.setdefault(min(int(probability * _BINS), _BINS - 1), []).append((probability, label))
+    return [
+        {
+            "from": place / _BINS,
+            "pairs": len(pairs),
+            "said": round(sum(p for p, _ in pairs) / len(pairs), 4),
+            "true": round(sum(label for _, label in pairs) / len(pairs), 4),
+        }
+        for place, pairs in sorted(bins.items())
+    ]
+
+
+def calibration_error(probabilities: Sequence[float], labels: Sequence[bool]) -> float | None:
+    """Return the expected calibration error over ten bins; None without pairs.
+
+    Example:
+        >>> calibration_error([0.9, 0.9], [True, False])
+        0.4
+    """
+    table = reliability(probabilities, labels)
+    total = sum(row["pairs"] for row in table)
+    if not total:
+        return None
+    error: float = sum(row["pairs"] * abs(row["said"] - row["true"]) for row in table) / total
+    return round(error, 4)
+
+
+def _sigmoid(value: float) -> float:
+    if value >= 0:
+        return 1 / (1 + math.exp(-value))
+    grown = math.exp(value)
+    return grown / (1 + grown)

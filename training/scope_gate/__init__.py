@@ -1,0 +1,1 @@
+"""Parts of the scope gate's training; see `lte_chains.training.scope`."""
