@@ -19,11 +19,12 @@ from lte_chains.arguments import (
     require_moment,
     require_namespace,
 )
-from lte_chains.documents import EditDocuments, Shared
+from lte_chains.documents import Shared
 from lte_chains.edit import Edit
 from lte_chains.embeddings import Embedder
 from lte_chains.errors import ConfigError, UnknownEditError
 from lte_chains.interchange import read_edits, write_edits
+from lte_chains.proposals import EditProposals
 from lte_chains.store.base import EditStore, HistoryEntry, Vectors, VectorSpace, check_space
 from lte_chains.store.location import open_store
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["EditMemory", "HistoryEntry"]
 
 
-class EditMemory(EditDocuments):
+class EditMemory(EditProposals):
     """A durable memory of edits: one namespace of a ledger, searched by meaning.
 
     Every call that changes something is one transaction and one new revision;
@@ -50,10 +51,12 @@ class EditMemory(EditDocuments):
 
     Use:
         `add_edits`, `retract`, `rollback`, `purge`, `edits`, `history`,
-        `search_edits`, and everything a LangChain VectorStore has.
+        `search_edits`, and everything a LangChain VectorStore has. `propose`,
+        `pending`, `approve` and `reject` for edits that somebody must let in.
 
     Async:
-        `aadd_edits`, `asearch_edits`, and the VectorStore's own twins.
+        `aadd_edits`, `asearch_edits`, `apropose`, `aapprove`, `areject`, and
+        the VectorStore's own twins.
 
     Example:
         >>> from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -263,7 +266,8 @@ class EditMemory(EditDocuments):
         """Make the live edits of this namespace those of an earlier revision again.
 
         That is a new revision: nothing is lost, and it can be rolled back itself.
-        Purged edits do not come back.
+        Purged edits do not come back. What is pending stays so, and what has been
+        approved since is withdrawn, not pending again.
 
         Returns:
             The latest revision.
@@ -279,6 +283,7 @@ class EditMemory(EditDocuments):
         """Erase edits beyond recovery: all versions, text and vectors, from the file itself.
 
         The history still says that, and when, something of that id was there.
+        What is pending under an id goes too.
 
         Returns:
             The latest revision.
@@ -304,7 +309,7 @@ class EditMemory(EditDocuments):
         self._shared.embedder = embedder
 
     def export_jsonl(self, path: str | os.PathLike[str]) -> int:
-        """Write the live edits as JSON lines and return how many there are.
+        """Write the live edits as JSON lines and return how many; pending ones are left out.
 
         Raises:
             DataError: The file cannot be written; an existing one is as before.

@@ -24,6 +24,10 @@ COMMANDS = [
     ["retract"],
     ["history"],
     ["rollback"],
+    ["propose"],
+    ["pending"],
+    ["approve"],
+    ["reject"],
     ["export"],
     ["import"],
     ["evaluate", "retrieval"],
@@ -116,6 +120,22 @@ def test_a_retracted_edit_stays_in_the_history() -> None:
     assert entries[0]["edit"]["target_new"] == "Jane Doe"
 
 
+def test_a_proposed_edit_waits_until_it_is_approved() -> None:
+    run(*CEO)
+    proposed = run_json("propose", "The CEO of Acme is", "John Roe", "--id", "new")
+    run("propose", "2 + 2 is", "5", "--id", "sum")
+    assert (proposed["ids"], proposed["revision"]) == (["new"], 2)
+    assert targets() == ["Jane Doe"]
+    waiting = run_json("pending")
+    assert [edit["id"] for edit in waiting["edits"]] == ["new", "sum"]
+    assert "John Roe" in run("pending").stdout
+    assert run_json("approve", "new") == {"ids": ["new"], "revision": 4}
+    assert "rejected sum" in run("reject", "sum").stdout
+    assert run_json("pending")["edits"] == []
+    assert targets() == ["Jane Doe", "John Roe"]
+    assert "no pending edit 'sum'" in run("approve", "sum", exit_code=1).stderr
+
+
 def test_validity_dates_are_kept() -> None:
     run(*CEO, "--valid-from", "2026-01-01", "--valid-until", "2027-01-01T00:00:00+01:00")
     [edit] = run_json("edits", "--at", "2026-06-01")["edits"]
@@ -159,6 +179,9 @@ def test_the_environment_names_store_and_namespace(
         ["retract", "x"],
         ["history"],
         ["rollback", "0"],
+        ["pending"],
+        ["approve", "x"],
+        ["reject", "x"],
         ["export", "x.jsonl"],
     ],
     ids=lambda words: words[0],

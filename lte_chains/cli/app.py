@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from typer.core import TyperGroup
 
-from lte_chains.cli import align, align_train, ask, demo, edits, evaluate
+from lte_chains.cli import align, align_train, ask, demo, edits, evaluate, proposals
 from lte_chains.errors import LteError
 
 EXIT_ERROR = 1
@@ -49,6 +49,10 @@ for _command in (
     edits.retract,
     edits.history,
     edits.rollback,
+    proposals.propose,
+    proposals.pending,
+    proposals.approve,
+    proposals.reject,
 ):
     app.command()(_command)
 app.command("export")(edits.export_edits)

@@ -7,6 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from lte_chains.cli.fields import (
+    IdOption,
+    MomentOption,
+    RelationOption,
+    SourceOption,
+    SubjectOption,
+    TargetArgument,
+    TextArgument,
+    edit_of,
+    validity,
+)
 from lte_chains.cli.options import (
     DEFAULT_STORE,
     JsonOption,
@@ -19,26 +30,17 @@ from lte_chains.cli.options import (
     parse_revision_or_moment,
 )
 from lte_chains.cli.render import edit_json, entry_json, match_json, print_json, print_table
-from lte_chains.edit import Edit
-
-MomentOption = Annotated[Any, typer.Option(parser=parse_moment, metavar="DATE")]
 
 
 def add(
-    text: Annotated[
-        str, typer.Argument(help="The prompt that TARGET completes, or a whole statement.")
-    ],
-    target: Annotated[
-        str | None, typer.Argument(help="The new answer; leave it out for a statement.")
-    ] = None,
-    subject: Annotated[str | None, typer.Option(help="The entity that changes.")] = None,
-    relation: Annotated[str | None, typer.Option(help="Its property that changes.")] = None,
+    text: TextArgument,
+    target: TargetArgument = None,
+    subject: SubjectOption = None,
+    relation: RelationOption = None,
     valid_from: MomentOption = None,
     valid_until: MomentOption = None,
-    source: Annotated[str | None, typer.Option(help="Where the change comes from.")] = None,
-    id_: Annotated[
-        str | None, typer.Option("--id", help="An id of your own; the memory makes one if not.")
-    ] = None,
+    source: SourceOption = None,
+    id_: IdOption = None,
     store: StoreOption = DEFAULT_STORE,
     namespace: NamespaceOption = "default",
     as_json: JsonOption = False,
@@ -49,18 +51,16 @@ def add(
 
     Example: lte-chains add "Acme moved its headquarters to Lisbon in 2026."
     """
-    fields: dict[str, Any] = {
-        "subject": subject,
-        "relation": relation,
-        "valid_from": valid_from,
-        "valid_until": valid_until,
-        "source": source,
-        "id": id_,
-    }
-    if target is None:
-        edit = Edit.from_statement(text, **fields)
-    else:
-        edit = Edit(prompt=text, target_new=target, **fields)
+    edit = edit_of(
+        text,
+        target,
+        subject=subject,
+        relation=relation,
+        valid_from=valid_from,
+        valid_until=valid_until,
+        source=source,
+        id=id_,
+    )
     with open_memory(store, namespace, create=True) as memory:
         ids = memory.add_edits([edit])
         revision = memory.revision
@@ -101,7 +101,7 @@ def edits(
         f"{len(found)} live edits in {namespace!r}, revision {revision}",
         ("edit", "subject", "relation", "holds", "source", "id"),
         (
-            (edit.descriptor, edit.subject, edit.relation, _validity(edit), edit.source, edit.id)
+            (edit.descriptor, edit.subject, edit.relation, validity(edit), edit.source, edit.id)
             for edit in found
         ),
     )
@@ -254,12 +254,3 @@ def import_edits(
         print_json({"ids": ids, "revision": revision})
     else:
         typer.echo(f"imported {len(ids)} edits (revision {revision})")
-
-
-def _validity(edit: Edit) -> str | None:
-    """Say when an edit holds; None if it always does."""
-    if edit.valid_from is None and edit.valid_until is None:
-        return None
-    start = f"from {edit.valid_from:%Y-%m-%d}" if edit.valid_from else ""
-    end = f"until {edit.valid_until:%Y-%m-%d}" if edit.valid_until else ""
-    return f"{start} {end}".strip()

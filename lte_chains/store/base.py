@@ -17,11 +17,24 @@ if TYPE_CHECKING:
 Vectors: TypeAlias = "npt.NDArray[np.float32]"  # numpy would be a fifth of the import time
 """Unit vectors, one a row: shape (edits, dimension); or one vector: shape (dimension,)."""
 
-Operation = Literal["add", "retract", "rollback", "purge", "reembed"]
+Operation = Literal[
+    "add", "retract", "rollback", "purge", "reembed", "propose", "approve", "reject"
+]
 """The call that committed a revision."""
 
-Action = Literal["add", "supersede", "retract", "restore", "purge", "reembed"]
-"""What a revision did to one edit."""
+Action = Literal[
+    "add",
+    "supersede",
+    "retract",
+    "restore",
+    "purge",
+    "reembed",
+    "propose",
+    "approve",
+    "reject",
+]
+"""What a revision did to one edit. An approved edit is written as a version of its own: an
+"approve" of the proposed version is followed by the "add" of the live one."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +127,44 @@ class EditStore(Protocol):
         """
         ...
 
+    def propose(
+        self, namespace: str, edits: Sequence[Edit], vectors: Vectors, *, fingerprint: str
+    ) -> list[str]:
+        """Store edits as pending, neither live nor found, and return their ids.
+
+        What is pending already with the same content is left alone.
+
+        Raises:
+            EmbeddingError: The vectors are not of the store's space.
+            InvalidEditError: An edit's content cannot be stored, or its id is
+                pending with another content.
+        """
+        ...
+
+    def pending(self, namespace: str) -> list[Edit]:
+        """Return the pending edits, oldest first."""
+        ...
+
+    def approve(self, namespace: str, ids: Sequence[str]) -> int:
+        """Make pending edits live, in the order of `ids`, as `add` does; return the revision.
+
+        Raises:
+            UnknownEditError: An id is not pending in the namespace.
+        """
+        ...
+
+    def reject(self, namespace: str, ids: Sequence[str]) -> int:
+        """Discard pending edits, which stay in the history; return the revision.
+
+        Raises:
+            UnknownEditError: An id is not pending in the namespace.
+        """
+        ...
+
     def rollback(self, namespace: str, revision: int) -> int:
         """Make the live edits those of an earlier revision; return the new revision.
+
+        Pending edits stay as they are.
 
         Raises:
             UnknownEditError: The namespace has no such revision.
@@ -124,6 +173,8 @@ class EditStore(Protocol):
 
     def purge(self, namespace: str, ids: Sequence[str]) -> int:
         """Erase all versions of edits, text and vectors, beyond recovery; return the revision.
+
+        That includes pending ones of these ids.
 
         Raises:
             UnknownEditError: The namespace never held an id.
@@ -146,8 +197,10 @@ class EditStore(Protocol):
         """Return those of the edits that are live, by id."""
         ...
 
-    def history(self, namespace: str, id_: str | None = None) -> list[HistoryEntry]:
-        """Return what happened, oldest first: to one edit, or to all.
+    def history(
+        self, namespace: str, id_: str | None = None, *, since: int = 0
+    ) -> list[HistoryEntry]:
+        """Return what happened after revision `since`, oldest first: to one edit, or to all.
 
         Raises:
             UnknownEditError: The namespace never held the id.

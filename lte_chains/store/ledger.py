@@ -41,6 +41,7 @@ STATE_AT = """SELECT e.id, e.version FROM events AS e
         SELECT 1 FROM events AS later
         WHERE later.namespace = e.namespace AND later.id = e.id
         AND later.seq > e.seq AND later.revision <= :revision
+        AND later.action NOT IN ('propose', 'approve', 'reject')
     )"""
 """Ids and versions that were live at a revision, purged ones included."""
 
@@ -76,7 +77,8 @@ class Transaction:
             return id_
         slot = edit.slot or None  # a prompt of nothing but punctuation names no slot
         self._supersede_rivals(edit, id_, slot)
-        self._add_version(id_, content, slot=slot, mark=mark, vector=vector)
+        version = self._add_version(id_, content, slot=slot, mark=mark, vector=vector)
+        self._make_live(id_, version, "add")
         return id_
 
     def retract(self, ids: Sequence[str], *, missing_ok: bool) -> None:
@@ -127,18 +129,20 @@ class Transaction:
             keys = f"SELECT key FROM versions WHERE {where}"  # noqa: S608
             self._execute(f"DELETE FROM vectors WHERE key IN ({keys})", self.namespace, id_)  # noqa: S608
             self._execute(f"DELETE FROM versions WHERE {where}", self.namespace, id_)  # noqa: S608
+            self._execute(f"DELETE FROM pending WHERE {where}", self.namespace, id_)  # noqa: S608
             self._end(id_, latest, "purge")
 
     def _add_version(
         self, id_: str, content: Content, *, slot: str | None, mark: bytes, vector: bytes
-    ) -> None:
+    ) -> int:
+        """Write the next version of an edit, which is not live yet; return its number."""
         version = self._latest_version(id_) + 1
         key = self._execute(
             _INSERT_VERSION,
             *(self.namespace, id_, version, self.revision, *content, slot, mark),
         ).lastrowid
         self._execute("INSERT INTO vectors (key, vector) VALUES (?, ?)", key, vector)
-        self._make_live(id_, version, "add")
+        return version
 
     def _supersede_rivals(self, edit: Edit, id_: str, slot: str | None) -> None:
         """End the edits whose slot and time the new one takes.
@@ -161,10 +165,11 @@ class Transaction:
 
     def _shorten(self, id_: str, version: int, left: dict[str, str], *, slot: str) -> None:
         """Let a superseded edit go on, as a new version, over the time that is left to it."""
-        row = self._execute(_CONTENT_AND_VECTOR, self.namespace, id_, version).fetchone()
+        row = self._stored(id_, version)
         content = tuple(left.get(name, row[name]) for name in CONTENT)
         mark = digest(content)
-        self._add_version(id_, content, slot=slot, mark=mark, vector=row["vector"])
+        shorter = self._add_version(id_, content, slot=slot, mark=mark, vector=row["vector"])
+        self._make_live(id_, shorter, "add")
 
     def _make_live(self, id_: str, version: int, action: Action) -> None:
         self._execute(_INSERT_LIVE, self.namespace, id_, version)
@@ -203,6 +208,13 @@ class Transaction:
             id_,
         ).fetchone()
         return int(row[0])
+
+    def _stored(self, id_: str, version: int) -> sqlite3.Row:
+        """Return the row of a version, with its vector."""
+        row: sqlite3.Row = self._execute(
+            _CONTENT_AND_VECTOR, self.namespace, id_, version
+        ).fetchone()
+        return row
 
     def _is_stored(self, id_: str, version: int) -> bool:
         found = self._execute(

@@ -3,11 +3,16 @@
 `versions` holds every text ever stored, `vectors` its embedding, `events` what
 each revision did to which version; all three only grow (a purge is the one
 exception). `live` is the ledger's state at its latest revision, kept in the same
-transactions so that slots are found by an index lookup.
+transactions so that slots are found by an index lookup; `pending` likewise
+names the proposed versions that nobody has decided on.
+
+A file of an earlier format is brought up to date when it is opened, one format
+after the other, in one transaction.
 """
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from collections.abc import Callable
@@ -16,10 +21,12 @@ from pathlib import Path
 from lte_chains.errors import StoreError
 from lte_chains.store.connections import explained
 
+_log = logging.getLogger(__name__)
+
 APPLICATION_ID = 0x4C544531
 """Marks a file as ours ("LTE1"), in SQLite's header."""
-SCHEMA_VERSION = 1
-"""Format of the tables below; a file of a later one is refused."""
+SCHEMA_VERSION = 2
+"""Format of the tables below; a file of an earlier one is migrated, of a later one refused."""
 BUSY_SECONDS = 30.0
 """How long a call waits for another process's transaction."""
 
@@ -78,6 +85,22 @@ TABLES = (
     """CREATE INDEX live_by_slot ON live (namespace, slot, key)""",
     """CREATE INDEX live_by_digest ON live (namespace, digest, key)""",
 )
+"""Format 1."""
+
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    2: (
+        """CREATE TABLE pending (
+            namespace TEXT NOT NULL,
+            id TEXT NOT NULL,
+            key INTEGER NOT NULL,
+            version INTEGER NOT NULL,
+            digest BLOB NOT NULL,
+            PRIMARY KEY (namespace, id)
+        ) WITHOUT ROWID""",
+        """CREATE INDEX pending_by_digest ON pending (namespace, digest, key)""",
+    ),
+}
+"""What makes each format out of the one before it."""
 
 
 def connector(path: Path | None) -> Callable[[], sqlite3.Connection]:
@@ -99,7 +122,7 @@ def connector(path: Path | None) -> Callable[[], sqlite3.Connection]:
 
 
 def prepare(connection: sqlite3.Connection, name: str) -> None:
-    """Make sure that the database is ours: create its tables, or check its marks.
+    """Make sure that the database is ours and of today's format.
 
     Nothing is written to a file that turns out not to be ours.
 
@@ -108,25 +131,30 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
             or a place that cannot be written.
     """
     with explained(name):
-        if _check(connection, name):
+        if _format(connection, name) == SCHEMA_VERSION:
             return
         _use_wal(connection)
         connection.execute("BEGIN IMMEDIATE")
-        if not _check(connection, name):  # another process may have been first
-            for statement in TABLES:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        found = _format(connection, name)  # once more: another process may have been first
+        statements = list(TABLES) if found == 0 else []
+        for version in range(max(found, 1) + 1, SCHEMA_VERSION + 1):
+            statements += MIGRATIONS[version]
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
+        if 0 < found < SCHEMA_VERSION:
+            _log.info("%s was of format %d and is now of %d", name, found, SCHEMA_VERSION)
 
 
-def _check(connection: sqlite3.Connection, name: str) -> bool:
-    """Return whether the tables are there; False for an empty database."""
+def _format(connection: sqlite3.Connection, name: str) -> int:
+    """Return the format of the tables; 0 for an empty database."""
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     mark = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if not tables and not mark:
-        return False
+        return 0
     if mark != APPLICATION_ID:
         raise StoreError(
             f"{name} is a SQLite database of another program: it was left as it is; "
@@ -137,7 +165,7 @@ def _check(connection: sqlite3.Connection, name: str) -> bool:
             f"{name} was written by a later version of lte-chains (format {version}, this one "
             f"reads up to {SCHEMA_VERSION}): pip install --upgrade lte-chains"
         )
-    return True
+    return version
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -14,6 +14,7 @@ from lte_chains.errors import StoreError, UnknownEditError
 from lte_chains.store.base import HistoryEntry, Vectors, VectorSpace, check_space
 from lte_chains.store.database import Database, demand_erasure
 from lte_chains.store.ledger import STATE_AT, Transaction, require_known, take_revision
+from lte_chains.store.proposals import PENDING, ProposalTransaction
 from lte_chains.store.rows import decode, encode, moment
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _HISTORY = """SELECT r.revision AS at_revision, r.operation, r.at,
     LEFT JOIN events AS e ON e.namespace = r.namespace AND e.revision = r.revision
     LEFT JOIN versions AS v
         ON v.namespace = e.namespace AND v.id = e.id AND v.version = e.version
-    WHERE r.namespace = :namespace AND (:id IS NULL OR e.id = :id)
+    WHERE r.namespace = :namespace AND r.revision > :since AND (:id IS NULL OR e.id = :id)
     ORDER BY r.revision, e.seq"""
 _HEAD = "SELECT coalesce(max(revision), 0) FROM revisions WHERE namespace = ?"
 _NEWER = "SELECT * FROM versions WHERE key > ? ORDER BY key"
@@ -99,12 +100,41 @@ class SQLiteStore:
         if not edits:
             return []
         contents = [encode(edit) for edit in edits]
-        space = VectorSpace(fingerprint, vectors.shape[1])
         with self._database.writing() as connection:
-            _claim_space(connection, space)
+            _claim_space(connection, VectorSpace(fingerprint, vectors.shape[1]))
             transaction = Transaction(connection, namespace, "add")
             rows = zip(edits, contents, vectors, strict=True)
             return [transaction.put(edit, content, _blob(v)) for edit, content, v in rows]
+
+    def propose(
+        self, namespace: str, edits: Sequence[Edit], vectors: Vectors, *, fingerprint: str
+    ) -> list[str]:
+        """Store edits as pending, in one transaction, and return their ids; see `EditStore`."""
+        if not edits:
+            return []
+        contents = [encode(edit) for edit in edits]
+        with self._database.writing() as connection:
+            _claim_space(connection, VectorSpace(fingerprint, vectors.shape[1]))
+            transaction = ProposalTransaction(connection, namespace, "propose")
+            rows = zip(edits, contents, vectors, strict=True)
+            return [transaction.propose(edit, content, _blob(v)) for edit, content, v in rows]
+
+    def pending(self, namespace: str) -> list[Edit]:
+        """Return the pending edits, oldest first."""
+        with self._database.reading() as connection:
+            return [decode(row) for row in connection.execute(PENDING, (namespace,)).fetchall()]
+
+    def approve(self, namespace: str, ids: Sequence[str]) -> int:
+        """Make pending edits live; return the revision. See `EditStore`."""
+        with self._database.writing() as connection:
+            ProposalTransaction(connection, namespace, "approve").approve(ids)
+            return _head(connection, namespace)
+
+    def reject(self, namespace: str, ids: Sequence[str]) -> int:
+        """Discard pending edits; return the revision. See `EditStore`."""
+        with self._database.writing() as connection:
+            ProposalTransaction(connection, namespace, "reject").reject(ids)
+            return _head(connection, namespace)
 
     def retract(self, namespace: str, ids: Sequence[str], *, missing_ok: bool = False) -> int:
         """Withdraw live edits; return the revision. See `EditStore`."""
@@ -167,12 +197,15 @@ class SQLiteStore:
             rows = connection.execute(_LIVE_BY_ID, (namespace, json.dumps(list(ids)))).fetchall()
         return {row["id"]: decode(row) for row in rows}
 
-    def history(self, namespace: str, id_: str | None = None) -> list[HistoryEntry]:
-        """Return what happened, oldest first: to one edit, or to all. See `EditStore`."""
+    def history(
+        self, namespace: str, id_: str | None = None, *, since: int = 0
+    ) -> list[HistoryEntry]:
+        """Return what happened after a revision, oldest first. See `EditStore`."""
         with self._database.reading() as connection:
             if id_ is not None:
                 require_known(connection, namespace, [id_])
-            rows = connection.execute(_HISTORY, {"namespace": namespace, "id": id_}).fetchall()
+            parameters = {"namespace": namespace, "id": id_, "since": since}
+            rows = connection.execute(_HISTORY, parameters).fetchall()
         return [_history_entry(row) for row in rows]
 
     def nearest(

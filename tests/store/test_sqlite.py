@@ -83,7 +83,8 @@ def test_the_live_table_is_what_replaying_the_events_gives(path: Path) -> None:
     with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
         for _ in range(120):
             known = [entry.id for entry in memory.history() if entry.id]
-            match int(rng.integers(0, 6)):
+            waiting = [edit.id for edit in memory.pending()]
+            match int(rng.integers(0, 9)):
                 case 0 if known:
                     memory.retract([str(rng.choice(known))])
                 case 1 if known:
@@ -92,6 +93,12 @@ def test_the_live_table_is_what_replaying_the_events_gives(path: Path) -> None:
                     memory.purge([str(rng.choice(known))])
                 case 3 if known:
                     memory.add_edits([Edit.from_statement("again", id=str(rng.choice(known)))])
+                case 4:
+                    memory.propose([fact(int(rng.integers(0, 8)), "proposed")])
+                case 5 if waiting:
+                    memory.approve([str(rng.choice(waiting))])
+                case 6 if waiting:
+                    memory.reject([str(rng.choice(waiting))])
                 case _:
                     numbers = rng.integers(0, 8, size=3)
                     memory.add_edits([fact(int(n), str(rng.integers(0, 3))) for n in numbers])
