@@ -35,6 +35,7 @@ PUBLIC = {
         "evaluate_retrieval",
         "read_cases",
     ],
+    "lte_chains.integrations.langchain_agents": ["EditMemoryMiddleware", "EditMemoryToolkit"],
     "lte_chains.integrations.llama_index": [
         "EditMemoryRetriever",
         "EditMemoryToolSpec",
