@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
+
 from lte_chains.edit import EditMatch
 from lte_chains.errors import ConfigError
 
