@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lte-chains needs Python 3.11 or later; say which: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --upgrade -c constraints.txt pip
-	$(PIP) install --quiet -c constraints.txt -e '.[hf,llama-index,offline,train]' --group dev
+	$(PIP) install --quiet -c constraints.txt -e '.[chroma,community,hf,llama-index,mcp,offline,train]' --group dev
 	@touch $@
 
 $(READY_DOCS): $(READY)

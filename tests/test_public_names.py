@@ -43,6 +43,8 @@ PUBLIC = {
         "EditableLlamaLLM",
         "EditableQueryEngine",
     ],
+    "lte_chains.integrations.mcp": ["WRITES", "build_server"],
+    "lte_chains.integrations.vector_stores": ["MakeEngine", "VectorStoreBridge"],
     "lte_chains.memory": ["EditMemory", "HistoryEntry"],
     "lte_chains.models": ["LocalChatModel", "PromptTooLongError", "load_model"],
     "lte_chains.store": ["EditStore", "HistoryEntry", "SQLiteStore", "VectorSpace", "open_store"],

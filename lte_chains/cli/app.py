@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from typer.core import TyperGroup
 
-from lte_chains.cli import align, align_train, ask, demo, edits, evaluate, proposals
+from lte_chains.cli import align, align_train, ask, demo, edits, evaluate, mcp, proposals
 from lte_chains.errors import LteError
 
 EXIT_ERROR = 1
@@ -53,6 +53,7 @@ for _command in (
     proposals.pending,
     proposals.approve,
     proposals.reject,
+    mcp.mcp,
 ):
     app.command()(_command)
 app.command("export")(edits.export_edits)

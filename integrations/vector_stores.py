@@ -1,0 +1,369 @@
+"""Any LangChain vector store as the index of a memory: the ledger stays SQL, and the truth.
+
+The engine holds vectors and ids, never an edit's text. It is derived: it is
+brought up to the ledger's revision before each search, and what it finds is
+looked up in the ledger, so that a stale, shared or damaged engine can miss an
+edit but never give one that is not live, or another namespace's.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores import VectorStore
+
+from lte_chains.edit import Edit
+from lte_chains.errors import ConfigError, StoreError
+from lte_chains.store.base import Vectors, VectorSpace, check_space
+from lte_chains.store.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["MakeEngine", "VectorStoreBridge"]
+
+MakeEngine = Callable[[str, Embeddings], VectorStore]
+"""Makes, or opens, the engine for a namespace. It must embed with what it is given."""
+
+_IDS = uuid.UUID("1d5e6a0c-0d6f-4a5e-9a34-8a5c4b1f2e77")
+"""Namespace of the engine's ids: UUIDs, as some engines take nothing else."""
+_BATCH = 1000
+_MARGIN = 8
+"""Rows fetched beyond k, as some may be refused by validity or a filter."""
+
+
+class VectorStoreBridge(SQLiteStore):
+    """A SQLite ledger that is searched by a LangChain vector store.
+
+    Everything but the search is `SQLiteStore`'s. After each write the engine is
+    behind, until the next search or `sync` tells it what has changed; a purge
+    tells it at once. Which revision it shows is noted in the engine itself, so
+    one that is saved is taken up where it was left, and one that is new, empty
+    or was away gets what it lacks. Scores are exact cosines, from the ledger's
+    vectors; which edits are found is the engine's, exact or approximate.
+
+    Processes may share a file with its engine, if the engine allows that. Two
+    that bring it up to date in the same moment can leave it without an edit
+    until the next change: for many writers use the built-in index.
+
+    Args:
+        path: The ledger's file, made if it does not exist; ":memory:" for none.
+        make_engine: Called with a namespace and the embeddings to use, once for
+            each namespace that is searched. Either each namespace gets an
+            engine (a collection) of its own, or all share one and `where` tells
+            them apart.
+        where: Called with a namespace; returns arguments for the engine's
+            `similarity_search` that restrict it to Documents whose metadata have
+            ``lte_namespace`` equal to it. The engine must apply them while it
+            searches, not to what it has found. Without it, results of other
+            namespaces are dropped here, which costs further searches.
+
+    Raises:
+        StoreError: The path cannot be used.
+        ConfigError: An argument cannot be called.
+
+    Example:
+        >>> from langchain_core.embeddings import DeterministicFakeEmbedding
+        >>> from langchain_core.vectorstores import InMemoryVectorStore
+        >>> from lte_chains import EditMemory
+        >>> store = VectorStoreBridge(":memory:", lambda _, given: InMemoryVectorStore(given))
+        >>> memory = EditMemory(store, embeddings=DeterministicFakeEmbedding(size=8))
+        >>> ids = memory.add_edits([Edit(prompt="The CEO of Acme is", target_new="Jane Doe")])
+        >>> [match.edit.target_new for match in memory.search_edits("The CEO of Acme is")]
+        ['Jane Doe']
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        make_engine: MakeEngine,
+        *,
+        where: Callable[[str], Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Open or create the ledger; an engine is made when it is first needed."""
+        for name, value in (("make_engine", make_engine), ("where", where or make_engine)):
+            if not callable(value):
+                raise ConfigError(f"{name} must be a function of a namespace, not {value!r}")
+        super().__init__(path)
+        self._make_engine = make_engine
+        self._where = where or (lambda _: {})
+        self._engines: dict[str, _Engine] = {}
+        self._making = threading.Lock()
+
+    def nearest(
+        self,
+        namespace: str,
+        vector: Vectors,
+        k: int,
+        *,
+        fingerprint: str,
+        accept: Callable[[Edit], bool] | None = None,
+    ) -> list[tuple[Edit, float]]:
+        """Return `k` live, accepted edits of high cosine, best first; see `EditStore`.
+
+        Raises:
+            EmbeddingError: The vector is not of the store's space.
+            StoreError: The engine failed, or belongs to another ledger.
+        """
+        space = VectorSpace(fingerprint, len(vector))
+        recorded = self.space()
+        if recorded is None:
+            return []
+        check_space(recorded, space)
+        self.sync(namespace)
+        engine, width = self._engine(namespace, space), k + _MARGIN
+        while True:
+            found, full = engine.search(vector, width)
+            hits = self._hits(namespace, vector, found, accept)
+            if len(hits) >= k or not full:
+                return hits[:k]
+            width *= 4
+
+    def purge(self, namespace: str, ids: Sequence[str]) -> int:
+        """Erase all versions of edits beyond recovery, from the engine too.
+
+        Raises:
+            UnknownEditError: The namespace never held an id.
+            StoreError: Traces stay in the ledger's log, see `SQLiteStore`; or the
+                ledger is clean but the engine failed: call `sync`.
+        """
+        revision = super().purge(namespace, ids)
+        self.sync(namespace)
+        return revision
+
+    def sync(self, namespace: str) -> None:
+        """Bring the engine up to the ledger's latest revision.
+
+        Raises:
+            StoreError: The engine failed, or belongs to another ledger.
+        """
+        space = self.space()
+        if space is None:
+            return
+        engine = self._engine(namespace, space)
+        with engine.lock:
+            head, mark = self.revision(namespace), engine.mark()
+            if mark.revision == head and mark == engine.checked:
+                return
+            since = max(mark.revision - 1, 0)
+            entries = self.history(namespace, since=since)
+            at = {entry.revision: entry.at.isoformat() for entry in entries}
+            if mark.revision and at.get(mark.revision) != mark.at:
+                raise StoreError(
+                    f"the vector store shows revision {mark.revision} of {namespace!r} as of "
+                    f"{mark.at}, which {self.name} does not have: it belongs to another ledger, "
+                    "or to a later state of this one. Give it an empty collection"
+                )
+            new = [entry for entry in entries if entry.revision > mark.revision]
+            changed = {entry.id for entry in new if entry.id is not None}
+            if any(entry.operation == "reembed" for entry in new):
+                changed.update(edit.id for edit in self.edits(namespace) if edit.id is not None)
+            # What others have written since `head` was read is done again next time.
+            self._bring(engine, sorted(changed))
+            engine.note(_Mark(head, at.get(head, "")))
+
+    def _bring(self, engine: _Engine, ids: Sequence[str]) -> None:
+        """Make the engine hold these edits if they are live, and not if they are not."""
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            live, vectors = self.get(engine.namespace, batch), self.vectors(engine.namespace, batch)
+            rows = {id_: (live[id_], vectors[id_]) for id_ in live if id_ in vectors}
+            engine.replace(batch, rows)
+
+    def _hits(
+        self,
+        namespace: str,
+        vector: Vectors,
+        ids: Sequence[str],
+        accept: Callable[[Edit], bool] | None,
+    ) -> list[tuple[Edit, float]]:
+        """Return those of the edits that are live and accepted, by their exact cosines."""
+        live, vectors = self.get(namespace, ids), self.vectors(namespace, ids)
+        hits = [
+            (edit, _cosine(vectors[id_], vector))
+            for id_, edit in live.items()
+            if id_ in vectors and (accept is None or accept(edit))
+        ]
+        return sorted(hits, key=lambda hit: (-hit[1], hit[0].revision or 0, hit[0].id or ""))
+
+    def _engine(self, namespace: str, space: VectorSpace) -> _Engine:
+        with self._making:
+            engine = self._engines.get(namespace)
+            if engine is None or engine.space != space:
+                carrier = _VectorCarrier(space.dimension)
+                with _explained():
+                    made = self._make_engine(namespace, carrier)
+                if not isinstance(made, VectorStore):
+                    raise ConfigError(f"make_engine must return a VectorStore, not {made!r}")
+                engine = _Engine(namespace, space, made, carrier, dict(self._where(namespace)))
+                self._engines[namespace] = engine
+            return engine
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """Which revision an engine shows, and when that was committed."""
+
+    revision: int = 0
+    at: str = ""
+
+
+@dataclass
+class _Engine:
+    """One namespace's view of a LangChain vector store."""
+
+    namespace: str
+    space: VectorSpace
+    store: VectorStore
+    carrier: _VectorCarrier
+    where: dict[str, Any]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    checked: _Mark | None = None
+    """The mark that is known to be of this ledger."""
+    _readable: bool = True
+    """Whether the engine can read a Document by id; else it is filled anew by each process."""
+
+    def search(self, vector: Vectors, width: int) -> tuple[list[str], bool]:
+        """Return the ids of the nearest edits, and whether there may be more of them."""
+        with _explained():
+            documents = self.store.similarity_search(_spelled(vector), k=width, **self.where)
+        own = [d.metadata for d in documents if d.metadata.get("lte_namespace") == self.namespace]
+        return list(dict.fromkeys(metadata["lte_id"] for metadata in own)), len(documents) >= width
+
+    def replace(self, ids: Iterable[str], rows: Mapping[str, tuple[Edit, Vectors]]) -> None:
+        """Hold the given rows, and nothing of the other ids."""
+        wanted = {
+            self._key(id_): Document(
+                id=self._key(id_),
+                page_content=self._key(id_),
+                metadata={
+                    "lte_namespace": self.namespace,
+                    "lte_id": id_,
+                    "lte_version": edit.version,
+                    "lte_space": self.space.fingerprint,
+                },
+            )
+            for id_, (edit, _) in rows.items()
+        }
+        vectors = {self._key(id_): vector.tolist() for id_, (_, vector) in rows.items()}
+        self._write([self._key(id_) for id_ in ids], wanted, vectors)
+
+    def mark(self) -> _Mark:
+        """Return what the engine shows; the beginning, if it is new or cannot tell."""
+        key = self._key("", kind="mark")
+        held = self._held([key]).get(key)
+        if not self._readable:
+            return self.checked or _Mark()
+        if held is None:
+            return _Mark()
+        return _Mark(held.metadata["lte_revision"], held.metadata["lte_at"])
+
+    def note(self, mark: _Mark) -> None:
+        """Write down what the engine shows now."""
+        self.checked = mark
+        key = self._key("", kind="mark")
+        metadata = {
+            "lte_namespace": "",  # no namespace's name: no search of one finds it
+            "lte_mark": self.namespace,
+            "lte_revision": mark.revision,
+            "lte_at": mark.at,
+        }
+        if self._readable:
+            document = Document(id=key, page_content=key, metadata=metadata)
+            self._write([key], {key: document}, {})
+
+    def _write(
+        self,
+        keys: Sequence[str],
+        wanted: Mapping[str, Document],
+        vectors: Mapping[str, list[float]],
+    ) -> None:
+        held = self._held(keys)
+        same = {k for k, d in wanted.items() if k in held and held[k].metadata == d.metadata}
+        # Deleted first: not every engine overwrites, or passes over ids that are not there.
+        stale = [key for key in held if key not in same]
+        new = [document for key, document in wanted.items() if key not in same]
+        with _explained(), self.carrier.carrying(vectors):
+            if stale:
+                self.store.delete(stale)
+            if new:
+                self.store.add_documents(new, ids=[str(document.id) for document in new])
+
+    def _held(self, keys: Sequence[str]) -> dict[str, Document]:
+        with _explained():
+            if self._readable:
+                try:
+                    found = self.store.get_by_ids(list(keys))
+                    return {document.page_content: document for document in found}
+                except NotImplementedError:
+                    self._readable = False
+            # It cannot say, and is taken to pass over ids that it does not hold.
+            return {key: Document(page_content=key) for key in keys}
+
+    def _key(self, id_: str, *, kind: str = "edit") -> str:
+        return str(uuid.uuid5(_IDS, json.dumps([kind, self.namespace, id_])))
+
+
+class _VectorCarrier(Embeddings):
+    """Hands the ledger's vectors to an engine that wants to embed texts."""
+
+    def __init__(self, dimension: int) -> None:
+        self._carried: Mapping[str, list[float]] = {}
+        # Some engines embed a word of their own to learn the dimension.
+        self._any = [1.0, *[0.0] * (dimension - 1)]
+
+    @contextmanager
+    def carrying(self, vectors: Mapping[str, list[float]]) -> Iterator[None]:
+        """Be the embedder of the given texts."""
+        self._carried = vectors
+        try:
+            yield
+        finally:
+            self._carried = {}
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self._carried.get(text, self._any) for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        if not text.startswith(_SPELLED):
+            return self._any
+        import numpy as np
+
+        vector = np.frombuffer(base64.b64decode(text.removeprefix(_SPELLED)), np.float32)
+        return [float(number) for number in vector]
+
+
+_SPELLED = "float32:"
+
+
+def _spelled(vector: Vectors) -> str:
+    """Return a vector as a text, which `_VectorCarrier` embeds as that vector."""
+    return _SPELLED + base64.b64encode(vector.astype("float32").tobytes()).decode()
+
+
+def _cosine(a: Vectors, b: Vectors) -> float:
+    product: npt.NDArray[np.float64] = a.astype("float64") * b
+    return float(min(max(product.sum(), -1.0), 1.0))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn whatever an engine raises into a `StoreError`."""
+    try:
+        yield
+    except Exception as error:
+        raise StoreError(
+            f"the vector store failed: {type(error).__name__}: {error}. The ledger is whole: "
+            "a memory with an engine that works, or without one, has every edit"
+        ) from error
