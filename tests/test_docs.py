@@ -15,7 +15,7 @@ import json
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +26,8 @@ from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from typer.testing import CliRunner
 
 from lte_chains.cli import app
@@ -49,7 +51,10 @@ class Block:
 
 
 class HostedModel(BaseChatModel):
-    """Stands in for a paid model: it answers with the end of the first fact it reads."""
+    """Stands in for a paid model: it answers with the end of the first fact it reads.
+
+    Asked to call a tool, it gives that answer as the tool's first argument.
+    """
 
     @property
     def _llm_type(self) -> str:
@@ -60,11 +65,23 @@ class HostedModel(BaseChatModel):
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
+        tools: list[dict[str, Any]] | None = None,
         **kwargs: Any,
     ) -> ChatResult:
         _, found, rest = messages[-1].text.partition("[Updated Information]:\n")
         answer = rest.splitlines()[0].partition(" is ")[2] if found else "I do not know."
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(answer))])
+        message = AIMessage(answer)
+        if tools:
+            tool = tools[0]["function"]
+            arguments = {next(iter(tool["parameters"]["properties"])): answer}
+            call = {"name": tool["name"], "args": arguments, "id": "call"}
+            message = AIMessage("", tool_calls=[call])
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def bind_tools(
+        self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any
+    ) -> Runnable[Any, AIMessage]:
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
