@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.runnables import run_in_executor
 from llama_index.core.tools.tool_spec.base import BaseToolSpec
 
-from lte_chains.arguments import require_count
-from lte_chains.edit import Edit
-from lte_chains.errors import ConfigError
-from lte_chains.memory import EditMemory, HistoryEntry
-from lte_chains.messages import describe
-
-TOOLS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "search": ("search_edits", "asearch_edits"),
-        "history": ("edit_history", "aedit_history"),
-        "add": ("add_edit", "aadd_edit"),
-        "retract": ("retract_edit", "aretract_edit"),
-    }
-)
-"""What an app can allow, and the methods that become the tool for it."""
-
-READ_ONLY = ("search", "history")
-"""What is allowed unless the app says otherwise."""
+from lte_chains.actions import READ_ONLY, TOOL_NAMES, EditActions, require_actions
+from lte_chains.memory import EditMemory
 
 
 class EditMemoryToolSpec(BaseToolSpec):
@@ -37,7 +20,8 @@ class EditMemoryToolSpec(BaseToolSpec):
 
     Instantiate:
         `EditMemoryToolSpec(memory=memory)`, or with
-        `actions=("search", "history", "add", "retract")`.
+        `actions=("search", "propose")`: what an agent proposes waits until the
+        app calls `memory.approve`. "add" and "retract" write at once.
 
     Use:
         `FunctionAgent(tools=EditMemoryToolSpec(memory=memory).to_tool_list(), llm=llm)`.
@@ -56,17 +40,23 @@ class EditMemoryToolSpec(BaseToolSpec):
         ['search_edits', 'add_edit']
     """
 
-    def __init__(self, memory: EditMemory, *, actions: Sequence[str] = READ_ONLY) -> None:
-        """Allow some actions on a memory."""
-        if not isinstance(memory, EditMemory):
-            raise ConfigError(f"memory must be an EditMemory, not {memory!r}")
-        wanted = [actions] if isinstance(actions, str) else list(actions)
-        unknown = [action for action in wanted if action not in TOOLS]
-        if unknown or not wanted:
-            raise ConfigError(f"unknown actions {unknown}: choose among {list(TOOLS)}")
-        self.memory = memory
-        self.actions = tuple(dict.fromkeys(wanted))
-        self.spec_functions = [TOOLS[action] for action in self.actions]
+    def __init__(
+        self,
+        memory: EditMemory,
+        *,
+        actions: Sequence[str] = READ_ONLY,
+        source: str | None = "agent",
+    ) -> None:
+        """Allow some actions on a memory.
+
+        Args:
+            memory: Whose edits.
+            actions: "search", "history", "add", "retract", "propose".
+            source: The source of the edits that the tools write.
+        """
+        self._actions = EditActions(memory, require_actions(actions), source)
+        names = [TOOL_NAMES[action] for action in self._actions.allowed]
+        self.spec_functions = [(name, f"a{name}") for name in names]
 
     def search_edits(self, query: str, k: int = 5) -> str:
         """Find the knowledge edits nearest to a question, best first.
@@ -75,13 +65,11 @@ class EditMemoryToolSpec(BaseToolSpec):
             query (str): The question, in plain words.
             k (int): Most edits to return.
         """
-        self._require("search")
-        return _json([_found(match) for match in self.memory.search_edits(query, k)])
+        return _json(self._actions.search(query, k))
 
     async def asearch_edits(self, query: str, k: int = 5) -> str:
         """Find edits, as `search_edits` does."""
-        self._require("search")
-        return _json([_found(match) for match in await self.memory.asearch_edits(query, k)])
+        return _json(await self._actions.asearch(query, k))
 
     def edit_history(self, id: str | None = None, limit: int = 20) -> str:  # noqa: A002
         """Tell what happened to one knowledge edit, or to all of them, latest last.
@@ -90,9 +78,7 @@ class EditMemoryToolSpec(BaseToolSpec):
             id (str): The edit's id; all edits if it is left out.
             limit (int): Most entries to return; the latest ones are.
         """
-        self._require("history")
-        entries = self.memory.history(id)[-require_count("limit", limit) :]
-        return _json([_happened(entry) for entry in entries])
+        return _json(self._actions.history(id, limit))
 
     async def aedit_history(self, id: str | None = None, limit: int = 20) -> str:  # noqa: A002
         """Tell what happened, as `edit_history` does."""
@@ -113,10 +99,7 @@ class EditMemoryToolSpec(BaseToolSpec):
             subject (str): What the fact is about, such as "Acme".
             relation (str): Which property of it changes, such as "CEO".
         """
-        self._require("add")
-        edit = Edit(prompt=prompt, target_new=target_new, subject=subject, relation=relation)
-        [id_] = self.memory.add_edits([edit])
-        return _json({"id": id_, "revision": self.memory.revision})
+        return _json(self._actions.add(prompt, target_new, subject, relation))
 
     async def aadd_edit(
         self,
@@ -134,38 +117,38 @@ class EditMemoryToolSpec(BaseToolSpec):
         Args:
             id (str): The edit's id, as a search or the history gave it.
         """
-        self._require("retract")
-        return _json({"id": id, "revision": self.memory.retract([id])})
+        return _json(self._actions.retract(id))
 
     async def aretract_edit(self, id: str) -> str:  # noqa: A002
         """Withdraw one knowledge edit, as `retract_edit` does."""
         return await run_in_executor(None, self.retract_edit, id)
 
-    def _require(self, action: str) -> None:
-        """Refuse what the app did not allow, however the method was reached."""
-        if action not in self.actions:
-            raise ConfigError(
-                f"the action {action!r} is not allowed here: {list(self.actions)} are"
-            )
+    def propose_edit(
+        self,
+        prompt: str,
+        target_new: str,
+        subject: str | None = None,
+        relation: str | None = None,
+    ) -> str:
+        """Propose a change of one piece of knowledge, which waits until a person approves it.
 
+        Args:
+            prompt (str): An unfinished sentence or a question, such as "The CEO of Acme is".
+            target_new (str): The new answer that completes it, such as "Jane Doe".
+            subject (str): What the fact is about, such as "Acme".
+            relation (str): Which property of it changes, such as "CEO".
+        """
+        return _json(self._actions.propose(prompt, target_new, subject, relation))
 
-def _found(match: Any) -> dict[str, Any]:
-    return {**describe(match), **_fact(match.edit)}
-
-
-def _happened(entry: HistoryEntry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "action": entry.action,
-        "operation": entry.operation,
-        "revision": entry.revision,
-        "at": entry.at.isoformat(),
-        **({} if entry.edit is None else _fact(entry.edit)),
-    }
-
-
-def _fact(edit: Edit) -> dict[str, Any]:
-    return {"text": edit.descriptor, "subject": edit.subject, "relation": edit.relation}
+    async def apropose_edit(
+        self,
+        prompt: str,
+        target_new: str,
+        subject: str | None = None,
+        relation: str | None = None,
+    ) -> str:
+        """Propose a change of one piece of knowledge, as `propose_edit` does."""
+        return await run_in_executor(None, self.propose_edit, prompt, target_new, subject, relation)
 
 
 def _json(value: Any) -> str:

@@ -8,7 +8,7 @@ from lte_chains.errors import ConfigError, UnknownEditError
 from lte_chains.integrations.llama_index import EditMemoryToolSpec
 from tests.fakes_llm import EDIT, QUESTION
 
-ALL = ("search", "history", "add", "retract")
+ALL = ("search", "history", "add", "retract", "propose")
 
 
 def tools(spec):
@@ -55,12 +55,22 @@ async def test_history_says_what_happened(memory):
 
 async def test_allowed_writes_write(memory):
     allowed = tools(EditMemoryToolSpec(memory=memory, actions=ALL))
-    assert list(allowed) == ["search_edits", "edit_history", "add_edit", "retract_edit"]
+    assert list(allowed) == [
+        "search_edits", "edit_history", "add_edit", "retract_edit", "propose_edit",
+    ]  # fmt: skip
     fact = {"prompt": "The CEO of Acme is", "target_new": "Jo", "subject": "Acme"}
     added = await call(allowed["add_edit"], **fact, relation="CEO")
     assert [edit.target_new for edit in memory.edits()] == ["Jo"]
     await call(allowed["retract_edit"], id=added["id"])
     assert memory.edits() == []
+
+
+async def test_proposed_edit_waits_for_approval(memory):
+    propose = tools(EditMemoryToolSpec(memory=memory, actions=("propose",)))["propose_edit"]
+    proposed = await call(propose, prompt="The seat of Acme is", target_new="Lisbon")
+    assert [edit.id for edit in memory.edits()] == ["e1"]
+    memory.approve([proposed["id"]])
+    assert [(edit.target_new, edit.source) for edit in memory.edits()][1:] == [("Lisbon", "agent")]
 
 
 def test_models_are_told_about_every_argument(memory):
