@@ -11,7 +11,7 @@ READY_DOCS := $(VENV)/.ready-docs
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast lint format docs bench build clean
+.PHONY: help demo test test-fast test-extras lint format docs bench build clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -31,10 +31,13 @@ demo: $(READY) ## Watch an edit change an answer, offline
 	@$(BIN)/lte-chains demo
 
 test: $(READY) ## Run every test that needs no GPU and no server
-	$(BIN)/python -m pytest -m 'not bench and not gpu and not postgres'
+	$(BIN)/python -m pytest -m 'not bench and not extras and not gpu and not postgres'
 
 test-fast: $(READY) ## Run the tests that take no more than seconds
-	$(BIN)/python -m pytest -m 'not slow and not bench and not gpu and not postgres'
+	$(BIN)/python -m pytest -m 'not slow and not bench and not extras and not gpu and not postgres'
+
+test-extras: $(READY) ## Install each extra alone in a fresh environment
+	$(BIN)/python -m pytest -m extras
 
 lint: $(READY) ## Check style, formatting and types
 	$(BIN)/ruff check .
