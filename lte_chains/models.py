@@ -25,7 +25,7 @@ from lte_chains.errors import ConfigError, LteError
 from lte_chains.local.batching import BatchPlan
 from lte_chains.local.completion import Completion, GenerationSettings
 from lte_chains.local.decoding import PromptTooLongError
-from lte_chains.local.loading import Weights, load_weights
+from lte_chains.local.loading import EMBEDDED, Weights, load_weights
 
 __all__ = ["LocalChatModel", "PromptTooLongError", "load_model"]
 
@@ -38,6 +38,7 @@ def load_model(
     name_or_path: str | Path,
     *,
     adapter: str | Path | None = None,
+    original: str | Path | None = None,
     device: str | None = None,
     dtype: str | None = None,
     max_new_tokens: int = 256,
@@ -52,9 +53,13 @@ def load_model(
     ``lte-chains[hf]``.
 
     Args:
-        name_or_path: "lte-tiny" (the embedded model, offline), a folder, or a
-            model id on the Hugging Face hub. It must have a chat template.
+        name_or_path: "lte-tiny" (the embedded model, offline; its base is
+            "lte-tiny-base"), a folder, or a model id on the Hugging Face hub.
+            It must have a chat template.
         adapter: A PEFT adapter (LoRA and its kin) for it: folder or hub id.
+        original: The model that these weights were aligned from: it answers
+            where no edit is in scope, as an adapter's base does. Both are then
+            in memory. "lte-tiny" comes with its own.
         device: Where to run, such as "cpu" or "cuda:1"; by default the GPU if
             there is one.
         dtype: Number format, such as "bfloat16"; by default the checkpoint's
@@ -68,7 +73,7 @@ def load_model(
     Raises:
         ModelError: There is no such model, it has no chat template, it is
             damaged, or the adapter is not one for it.
-        ConfigError: A number is out of range.
+        ConfigError: A number is out of range, or an adapter and an original are given.
         MissingExtraError: torch, transformers or peft is not installed.
 
     Example:
@@ -85,7 +90,14 @@ def load_model(
     GenerationSettings(**options)  # refuse a bad number before gigabytes are read
     if batch_size < 1:
         raise ConfigError(f"batch_size={batch_size}: use 1 or more")
+    if adapter is not None and original is not None:
+        raise ConfigError("an adapter's base is its original: give one of the two")
+    if adapter is None and original is None:
+        original = EMBEDDED.get(str(name_or_path))
     weights = load_weights(name_or_path, adapter=adapter, device=device, dtype=dtype)
+    if original is not None:
+        original_weights = load_weights(original, adapter=None, device=device, dtype=dtype)
+        options["original"] = original_weights
     return LocalChatModel(weights=weights, batch_size=batch_size, **options)
 
 
@@ -114,6 +126,8 @@ class LocalChatModel(BaseChatModel):
     """The loaded module and its tokenizer; every view of a model shares them."""
     use_adapter: bool = True
     """Whether the adapter, if there is one, takes part."""
+    original: Weights | None = Field(default=None, exclude=True, repr=False)
+    """What the weights were aligned from, if that is another model."""
     max_new_tokens: int = Field(default=256, alias="max_tokens")
     """The most tokens an answer may have."""
     temperature: float = 0.0
@@ -136,11 +150,13 @@ class LocalChatModel(BaseChatModel):
 
     @property
     def unedited(self) -> LocalChatModel | None:
-        """The same weights without the adapter; None if no adapter takes part here.
+        """The model without its adapter, or the one that it was aligned from.
 
         With None the model is its own unedited view: it answers unedited
         questions as it is.
         """
+        if self.original is not None:
+            return self.model_copy(update={"weights": self.original, "original": None})
         if not self._adapter_on:
             return None
         return self.model_copy(update={"use_adapter": False})

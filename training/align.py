@@ -22,8 +22,10 @@ from lte_chains.training.alignment.conversations import (
     ConversationFile,
     data_files,
     fitting,
+    has_rows,
     read_conversations,
 )
+from lte_chains.training.alignment.data import prepare
 from lte_chains.training.alignment.model_card import (
     RowsUsed,
     RunRecord,
@@ -66,7 +68,8 @@ def align(
 
     Args:
         recipe: What to do; see `read_recipe`.
-        data: A file of training rows, or a folder of ``train.jsonl`` and ``dev.jsonl``.
+        data: A file of training rows, or a folder of ``train.jsonl`` and ``dev.jsonl``. For
+            a recipe that says what to make rows of, also the folder of those files.
         out: Where to; the folder is made.
         evaluate_on: Rows in a format of `read_cases`; the model card then has
             the scores of `evaluate_knowedit` on them.
@@ -84,6 +87,8 @@ def align(
         MissingExtraError: TRL or another part of ``lte-chains[train]`` is not installed.
     """
     out = Path(out)
+    if recipe.data is not None and not has_rows(data):
+        data = prepare(recipe.data, data, out / "data", seed=recipe.seed)
     files = [read_conversations(path) for path in data_files(data)]
     if os.environ.get("RANK", "0") == "0":
         _claim(out, recipe, files)

@@ -1,10 +1,11 @@
-"""Make a small chat model that applies edits, from nothing (recipe: recipes/lte-tiny.yaml).
+"""Make a small base model, from nothing (recipe: recipes/lte-tiny-base.yaml).
 
 A byte-level BPE tokenizer and a Llama of a few million parameters that begins
-with an induction circuit (see `pretraining.induction`), trained in stages: copying spans of
-random tokens, then questions about edits, passages and true facts. Only answers
-bear loss. The exponential average of the weights that does best on held-out
-wordings and subjects is what comes out.
+with an induction circuit (see `pretraining.induction`), trained in stages: copying
+spans of random tokens, then questions about passages and true facts. It never sees
+the knowledge-editing prompt: that is for the alignment phase. Only answers bear
+loss. The exponential average of the weights that does best on held-out wordings
+and subjects is what comes out.
 """
 
 from __future__ import annotations
@@ -15,117 +16,35 @@ import logging
 import math
 import random
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from lte_chains.errors import ConfigError
 from lte_chains.training.pretraining.batches import IGNORED, Batches
 from lte_chains.training.pretraining.induction import write_induction_circuit
-from lte_chains.training.pretraining.names import Corpus, Names, read_corpus
-from lte_chains.training.pretraining.rows import Fact, Row, RowMaker, read_facts
+from lte_chains.training.pretraining.material import (
+    Material,
+    Recipe,
+    Stage,
+    read_material,
+    read_recipe,
+)
+from lte_chains.training.pretraining.names import Names
+from lte_chains.training.pretraining.phrasing import Phrasing
+from lte_chains.training.pretraining.rows import (
+    Row,
+    RowMaker,
+)
 from lte_chains.training.pretraining.tokenizer import train_tokenizer
-from lte_chains.training.pretraining.wording import Wording, own_wordings, read_wordings
+from lte_chains.training.pretraining.wording import Wording
 
 logger = logging.getLogger(__name__)
 
-_DEV_SHARE = 0.05
 _LOG_EVERY = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One part of the curriculum: its length, its batches, the weight of each kind of row."""
-
-    steps: int
-    tokens_per_batch: int
-    mix: dict[str, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Everything that decides the weights, as read from YAML."""
-
-    name: str
-    seed: int
-    data: dict[str, Any]
-    model: dict[str, int]
-    optimizer: dict[str, float]
-    stages: list[Stage] = field(default_factory=list)
-    init_from: str | None = None
-    """A folder of weights and tokenizer to begin with, in place of nothing."""
-    compile: bool = True
-    """Whether to compile the model: a quarter faster once it runs, seconds slower to start."""
-
-    @property
-    def steps(self) -> int:
-        """Steps of all stages together."""
-        return sum(stage.steps for stage in self.stages)
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Read a recipe from YAML.
-
-    Raises:
-        ConfigError: The file has an unknown or a missing key.
-    """
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    try:
-        stages = [Stage(**stage) for stage in content.pop("stages")]
-        return Recipe(**content, stages=stages)
-    except (TypeError, KeyError) as error:
-        raise ConfigError(f"{path} is not a recipe of this trainer: {error}") from error
-
-
-@dataclass(frozen=True)
-class Material:
-    """What rows are made of, split into what is trained on and what is not."""
-
-    corpus: Corpus
-    train: list[Wording]
-    dev: list[Wording]
-    facts: list[Fact]
-
-
-def read_material(recipe: Recipe, data: Path) -> Material:
-    """Read all sources and hold out the subjects of the recipe's `held_out` files."""
-    held_out = frozenset(
-        row["subject"].strip().casefold()
-        for name in recipe.data["held_out"]
-        for row in json.loads((data / name).read_text(encoding="utf-8"))
-    )
-    corpus = read_corpus(
-        data / recipe.data["corpus"], max_chars=recipe.data["corpus_chars"], exclude=held_out
-    )
-    real = [
-        wording
-        for name in recipe.data["wordings"]
-        for wording in read_wordings(data / name)
-        if wording.questions and (wording.subject or "").strip().casefold() not in held_out
-    ]
-    subjects = sorted({wording.subject or "" for wording in real})
-    random.Random(recipe.seed).shuffle(subjects)
-    for_dev = set(subjects[: int(len(subjects) * _DEV_SHARE)])
-    own = own_wordings()
-    unseen = [Wording(w.name, w.prompts[:-1], w.questions[-1:], w.object) for w in own]
-    seen = [Wording(w.name, w.prompts[:-1], w.questions[:-1], w.object) for w in own]
-    facts = read_facts(
-        data / recipe.data["facts"],
-        per_relation=recipe.data["facts_per_relation"],
-        counts=corpus.counts,
-        exclude=held_out,
-    )
-    return Material(
-        corpus,
-        seen + [w for w in real if w.subject not in for_dev],
-        unseen + [w for w in real if w.subject in for_dev],
-        facts,
-    )
 
 
 def loss_of(
@@ -158,8 +77,13 @@ def exact_match(model: LlamaForCausalLM, batches: Batches, rows: list[Row]) -> d
 def dev_rows(material: Material, seed: int) -> list[Row]:
     """Make rows with wordings and real subjects that are never trained on."""
     rng = random.Random(seed)
-    maker = RowMaker(Names(material.corpus, rng), material.dev, material.facts, rng)
-    return [maker.kinds[kind]() for kind in maker.kinds if kind != "pseudo" for _ in range(200)]
+    maker = _row_maker(material, material.dev, rng)
+    return [maker.kinds[kind]() for kind in maker.kinds if "pseudo" not in kind for _ in range(200)]
+
+
+def _row_maker(material: Material, wordings: Sequence[Wording], rng: random.Random) -> RowMaker:
+    phrasing = Phrasing(Names(material.corpus, rng), wordings, rng)
+    return RowMaker(phrasing, material.facts, material.fact_forms, rng)
 
 
 class Trainer:
@@ -194,6 +118,8 @@ class Trainer:
         """Train to the end of the recipe; log to `log.jsonl`, keep the best in `best/`."""
         body: Any = self.model.model
         if self._recipe.compile:
+            # Every shape of batch is compiled once; past the limit the rest would run uncompiled.
+            torch._dynamo.config.recompile_limit = 64
             body = torch.compile(body, dynamic=False)
         end = 0
         for stage in self._recipe.stages:
@@ -204,7 +130,7 @@ class Trainer:
     def _run_stage(self, stage: Stage, end: int, body: Any) -> None:
         rng = random.Random(f"{self._recipe.seed}:{self._step}")
         material = self._material
-        maker = RowMaker(Names(material.corpus, rng), material.train, material.facts, rng)
+        maker = _row_maker(material, material.train, rng)
         batches = Batches(self.tokenizer, maker, rng, stage.tokens_per_batch)
         losses: list[float] = []
         began = time.monotonic()

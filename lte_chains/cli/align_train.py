@@ -41,7 +41,7 @@ def train(
 ) -> None:
     """Teach a model to apply edits; the same command takes up an unfinished run.
 
-    Example: lte-chains align train lte-tiny-align --data rows/ --out runs/tiny
+    Example: lte-chains align train lte-tiny --data DIR --out runs/tiny
     """
     from lte_chains.training.align import align
     from lte_chains.training.alignment.recipe import change_recipe, read_recipe

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,11 +20,22 @@ DataOption = Annotated[
 ]
 
 
+GateOption = Annotated[
+    Literal["default", "trained", "similarity"], typer.Option(help="Which scope gate to use.")
+]
+PairsOption = Annotated[
+    Path | None,
+    typer.Option(help="Labelled pairs for the gate to judge too.", exists=True, dir_okay=False),
+]
+
+
 @group.command("retrieval")
 def retrieval(
     data: DataOption,
     k: TopKOption = 3,
     limit: LimitOption = None,
+    gate: GateOption = "default",
+    pairs: PairsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Put every row's edit into one memory, then look for them by their probes.
@@ -32,8 +43,12 @@ def retrieval(
     Example: lte-chains evaluate retrieval --data zsre.json --json
     """
     from lte_chains.evaluation import evaluate_retrieval
+    from lte_chains.scope import CrossEncoderGate, SimilarityGate
 
-    _report(evaluate_retrieval(data, k=k, limit=limit), as_json=as_json)
+    makers = {"trained": CrossEncoderGate, "similarity": SimilarityGate}
+    chosen = makers[gate]() if gate != "default" else None
+    report = evaluate_retrieval(data, k=k, limit=limit, gate=chosen, pairs=pairs)
+    _report(report, as_json=as_json)
 
 
 @group.command("knowedit")
@@ -54,6 +69,32 @@ def knowedit(
 
     report = evaluate_knowedit(data, model, k=k, limit=limit, seed=seed, batch_size=batch_size)
     _report(report, as_json=as_json)
+
+
+@group.command("alignment")
+def alignment(
+    data: DataOption,
+    base: Annotated[str, typer.Option(help="The model before alignment.")] = "lte-tiny-base",
+    aligned: Annotated[str, typer.Option(help="The model after, or its adapter.")] = "lte-tiny",
+    k: TopKOption = 3,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a model the same prompts before and after alignment.
+
+    Example: lte-chains evaluate alignment --data zsre.json --base lte-tiny-base --aligned lte-tiny
+    """
+    from lte_chains.evaluation.alignment import BATCH, evaluate_alignment
+    from lte_chains.evaluation.runner import ANSWER_TOKENS
+    from lte_chains.models import load_model
+
+    def load(name: str, **more: Any) -> Any:
+        return load_model(name, max_new_tokens=ANSWER_TOKENS, batch_size=BATCH, **more)
+
+    before = load(base)
+    is_adapter = (Path(aligned) / "adapter_config.json").is_file()
+    after = load(base, adapter=aligned) if is_adapter else load(aligned)
+    _report(evaluate_alignment(data, before, after, k=k, limit=limit), as_json=as_json)
 
 
 def _report(report: dict[str, Any], *, as_json: bool) -> None:

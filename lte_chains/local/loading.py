@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,8 +15,8 @@ from typing import Any
 from lte_chains.errors import ConfigError, MissingExtraError, ModelError
 from lte_chains.local.decoding import Decoder
 
-_EMBEDDED = frozenset({"lte-tiny"})
-"""Models that ship with the package, in ``lte_chains/assets``."""
+EMBEDDED: Mapping[str, str | None] = {"lte-tiny": "lte-tiny-base", "lte-tiny-base": None}
+"""Models that ship with the package, in ``lte_chains/assets``, and what each was aligned from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def load_weights(
 def locate(name_or_path: str | Path) -> str:
     """Return a folder that holds a model, or a name to ask the hub for."""
     name = str(name_or_path)
-    if name in _EMBEDDED:
+    if name in EMBEDDED:
         folder = Path(str(files("lte_chains"))) / "assets" / name
         if not (folder / "config.json").is_file():
             raise ModelError(
@@ -97,7 +97,7 @@ def locate(name_or_path: str | Path) -> str:
     if not isinstance(name_or_path, str) or not _may_be_on_the_hub(name):
         raise ModelError(
             f"there is no model at {name!r}: give a folder, a hub id such as 'org/model', "
-            f"or one of {sorted(_EMBEDDED)}"
+            f"or one of {sorted(EMBEDDED)}"
         )
     return name
 

@@ -102,3 +102,13 @@ def test_accelerate_reads_the_launch_configurations(name: str) -> None:
     config = load_config_from_file(str(RECIPES / "accelerate" / f"{name}.yaml"))
     assert config.num_processes == 4
     assert config.mixed_precision == "bf16"
+
+
+def test_mistakes_in_what_to_make_rows_of_are_told_by_their_place() -> None:
+    wrong = {**SMALL, "data": {"sources": [{"limit": 0}], "parallel": {"extras": [0.5]}}}
+    with pytest.raises(ConfigError) as caught:
+        parse_recipe(wrong)
+    told = str(caught.value)
+    assert "data.sources.0.path: missing" in told
+    assert "data.sources.0.limit" in told
+    assert "add up to 1" in told

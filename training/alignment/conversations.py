@@ -158,6 +158,12 @@ def _token_count(conversation: Conversation, tokenizer: Any) -> int:
         ) from error
 
 
+def has_rows(data: str | Path) -> bool:
+    """Return whether this is a file or a folder of training rows."""
+    path = Path(data)
+    return path.is_file() or (path / "train.jsonl").is_file()
+
+
 def data_files(data: str | Path) -> Iterator[Path]:
     """Yield the file of training rows and, if there is one, that of the dev rows.
 

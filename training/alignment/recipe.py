@@ -19,10 +19,13 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ValidationInfo
 
 from lte_chains.errors import ConfigError
+from lte_chains.training.alignment.data import DataRecipe
 
 _Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 _Count = Annotated[int, Field(ge=1)]
 _CONFIG = ConfigDict(extra="forbid")
+_OF_OTHER_TRAINERS = frozenset({"lte-tiny-base", "scope-gate"})
+"""Recipes in the same folder that are not for alignment."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -90,8 +93,12 @@ class AlignmentRecipe:
     """Updates between checkpoints."""
     log_every: _Count = 10
     """Updates between entries of the log and points of the loss curve."""
+    group_by_length: bool = False
+    """Whether rows of a batch are of like length: less padding, and a less random order."""
     lora: LoraRecipe | None = None
     """How to adapt; without it every weight is trained."""
+    data: DataRecipe | None = None
+    """What to make the rows of, where they are not given ready-made."""
 
     @field_validator("micro_batch_size")
     @classmethod
@@ -168,14 +175,14 @@ def shipped_recipes() -> list[str]:
     """Return the names of the alignment recipes that ship with the package.
 
     Example:
-        >>> "lte-tiny-align" in shipped_recipes()
+        >>> "lte-tiny" in shipped_recipes()
         True
     """
-    # The embedded model's pretraining has a recipe of another kind in the same folder.
     return sorted(
-        file.name.removesuffix(".yaml")
+        name
         for file in (files("lte_chains.training") / "recipes").iterdir()
-        if file.name.endswith(".yaml") and file.name != "lte-tiny.yaml"
+        if file.name.endswith(".yaml")
+        and (name := file.name.removesuffix(".yaml")) not in _OF_OTHER_TRAINERS
     )
 
 

@@ -49,6 +49,7 @@ def training_arguments(recipe: AlignmentRecipe, out: Path, *, has_dev: bool) -> 
         "save_total_limit": 2,
         "logging_steps": recipe.log_every,
         "logging_first_step": True,
+        "train_sampling_strategy": "group_by_length" if recipe.group_by_length else "random",
         "disable_tqdm": True,
         "report_to": "none",  # TensorBoard comes as a callback with a folder of its own
     }
@@ -75,7 +76,8 @@ def make_trainer(
     """
     import torch
     from transformers.trainer_callback import PrinterCallback
-    from trl.trainer.sft_trainer import SFTTrainer
+
+    from lte_chains.training.alignment.answer_loss import AnswerLossTrainer
 
     arguments.assistant_only_loss = marks_answers(tokenizer)
     # Under autocast trained weights stay in float32; those that LoRA freezes may be in half size.
@@ -84,7 +86,7 @@ def make_trainer(
     model.config.use_cache = False
     datasets = [as_dataset(part, tokenizer) for part in rows]
     with outdated_names_ignored():
-        trainer = SFTTrainer(
+        trainer = AnswerLossTrainer(
             model=model,
             args=arguments,
             train_dataset=datasets[0],

@@ -1,0 +1,289 @@
+"""What each part of the alignment phase is worth, on the embedded model.
+
+    python benchmarks/ablations.py --data DIR --zsre zsre_dev.json --known known.json
+
+Trains the recipe of `lte-tiny` again with one part changed at a time, on a share of
+its invented rows, with several seeds; asks every result the same prompts. Then asks
+the shipped weights with other k, another embedder, another prompt, and with 1 to all
+edits in memory, added together or one by one. Finished runs are kept in --out and
+are not repeated. Writes results.json, a Markdown table, and a plot.
+
+`known.json` comes from ``python -m lte_chains.training.known_facts``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+
+from lte_chains import EditableLLM, EditMemory, load_model
+from lte_chains.answers import alias_match
+from lte_chains.cases import read_cases
+from lte_chains.evaluation.alignment import (
+    BATCH,
+    Questions,
+    answer_unedited,
+    make_questions,
+    measure_model,
+)
+from lte_chains.models import LocalChatModel
+from lte_chains.training.align import align
+from lte_chains.training.alignment.recipe import AlignmentRecipe, parse_recipe, read_recipe
+
+Scores = dict[str, float | None]
+
+OUT_OF_SCOPE = ("fact", "fact_beside_edits", "passage", "text")
+LORA = {
+    "rank": 16,
+    "alpha": 32,
+    "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+}
+TRAINED: Mapping[str, Mapping[str, Any]] = {
+    "the recipe": {},
+    "without the threefold strategy": {"parallel": {"extras": [1.0]}},
+    "without out-of-scope rows": {"rows": dict.fromkeys(OUT_OF_SCOPE, 0)},
+    "target always first": {"parallel": {"shuffle": False}},
+    "LoRA": {"lora": LORA, "learning_rate": 3e-3},
+}
+"""What is changed in each run."""
+SHOWN = (
+    "edit_success",
+    "rephrase",
+    "Subject_Aliasing",
+    "known Reasoning",
+    "known Reasoning_bridged",
+    "known Logical_Generalization",
+    "known locality_ungated",
+    "known recall",
+)
+SIZES = (1, 10, 100, 652)
+
+
+class LexicalEmbeddings(Embeddings):
+    """Hashed letter trigrams: an embedder that knows spelling and no meaning."""
+
+    fingerprint = "letter-trigrams:512"
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Embed texts."""
+        return [self.embed_query(text) for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        """Embed one text as a unit vector."""
+        vector = np.zeros(512)
+        padded = f"  {text.casefold()}  "
+        for start in range(len(padded) - 2):
+            vector[zlib.crc32(padded[start : start + 3].encode()) % 512] += 1
+        unit: list[float] = (vector / np.linalg.norm(vector)).tolist()
+        return unit
+
+
+def changed(
+    recipe: AlignmentRecipe, changes: Mapping[str, Any], *, seed: int, share: float
+) -> AlignmentRecipe:
+    """Return the recipe with one part changed, on a share of its invented rows alone."""
+    content = json.loads(json.dumps(asdict(recipe)))
+    content["seed"] = seed
+    content["data"]["sources"] = []
+    content["data"]["parallel"] |= changes.get("parallel", {})
+    rows = {kind: round(count * share) for kind, count in recipe.data.invented.rows.items()}  # type: ignore[union-attr]
+    content["data"]["invented"]["rows"] = {**rows, **changes.get("rows", {})}
+    for name in ("lora", "learning_rate"):
+        if name in changes:
+            content[name] = changes[name]
+    return parse_recipe(content)
+
+
+def open_result(folder: Path, base: str) -> LocalChatModel:
+    """Open what a run ended in."""
+    if (folder / "adapter_config.json").is_file():
+        return load_model(base, adapter=folder, max_new_tokens=32, batch_size=BATCH)
+    return load_model(folder, max_new_tokens=32, batch_size=BATCH)
+
+
+class Bench:
+    """Everything that the arms share: the questions, the base and its own answers."""
+
+    def __init__(self, zsre: Path, known: Path, base: str) -> None:
+        """Make the questions, and ask the base without edits."""
+        self.zsre, self.known = zsre, known
+        self.base = load_model(base, max_new_tokens=32, batch_size=BATCH)
+        self._made: dict[str, tuple[Questions, dict[str, str]]] = {}
+
+    def scores(self, model: LocalChatModel, **settings: Any) -> Scores:
+        """Ask a model both files' questions, made with these settings."""
+        scores: Scores = {}
+        for name, path in (("", self.zsre), ("known ", self.known)):
+            questions, original = self._questions(path, settings)
+            measured = measure_model(model, questions, original)
+            scores |= {f"{name}{measure}": value for measure, value in measured.items()}
+        return scores
+
+    def _questions(
+        self, path: Path, settings: Mapping[str, Any]
+    ) -> tuple[Questions, dict[str, str]]:
+        key = repr((path, sorted(settings.items(), key=str)))
+        if key not in self._made:
+            questions = make_questions(path, **settings)
+            self._made[key] = questions, answer_unedited(self.base, questions)
+        return self._made[key]
+
+
+def train_arms(given: argparse.Namespace, bench: Bench, results: dict[str, list[Scores]]) -> None:
+    """Train and measure each changed recipe with each seed, those done already aside."""
+    recipe = read_recipe("lte-tiny")
+    for seed in range(given.seeds):
+        for name, changes in TRAINED.items():
+            if len(results.get(name, [])) > seed:
+                continue
+            folder = given.out / f"{name.replace(' ', '-')}-{seed}"
+            plan = changed(recipe, changes, seed=seed, share=given.share)
+            align(plan, given.data, folder)
+            scores = bench.scores(open_result(folder / "model", recipe.model))
+            results.setdefault(name, []).append(scores)
+            save(results, given.out)
+
+
+def ask_arms(
+    bench: Bench, model: LocalChatModel, results: dict[str, list[Scores]], out: Path
+) -> None:
+    """Ask the base and the shipped weights in other ways."""
+    ways: dict[str, tuple[LocalChatModel, dict[str, Any]]] = {
+        "base, same prompt": (bench.base, {}),
+        "shipped weights, k = 3": (model, {}),
+        "k = 1": (model, {"k": 1}),
+        "k = 5": (model, {"k": 5}),
+        "edits without the prompt's words": (model, {"style": None}),
+        "no gate": (model, {"gated": False}),
+        "no gate, letters instead of MiniLM": (
+            model,
+            {"gated": False, "embeddings": LexicalEmbeddings()},
+        ),
+    }
+    for name, (asked, settings) in ways.items():
+        if name not in results:
+            results[name] = [bench.scores(asked, **settings)]
+            save(results, out)
+
+
+def ask_by_size(
+    bench: Bench, model: LocalChatModel, results: dict[str, list[Scores]], out: Path
+) -> None:
+    """Ask for the first edits with 1 to all of them in memory, added at once or one by one."""
+    cases = read_cases(bench.zsre)
+    for size in SIZES:
+        for way in ("batch", "sequential"):
+            name = f"{size} edits, {way}"
+            if name in results:
+                continue
+            chosen = cases[:size]
+            with EditMemory.open(":memory:") as memory:
+                edits = [case.edit for case in chosen]
+                for part in [edits] if way == "batch" else [[edit] for edit in edits]:
+                    memory.add_edits(part)
+                llm = EditableLLM(llm=model, retriever=memory.as_retriever(k=3))
+                results[name] = [
+                    {
+                        "edit_success": _share(llm, [(c.edit.prompt, c.answers) for c in chosen]),
+                        "rephrase": _share(
+                            llm, [(p.prompt, p.answers) for c in chosen for p in c.rephrase]
+                        ),
+                    }
+                ]
+            save(results, out)
+
+
+def _share(llm: EditableLLM, asked: Sequence[tuple[str, tuple[str, ...]]]) -> float:
+    answers = llm.batch([prompt for prompt, _ in asked])
+    hits = [
+        alias_match(answer.text, right) for answer, (_, right) in zip(answers, asked, strict=True)
+    ]
+    return round(statistics.fmean(hits), 4)
+
+
+def save(results: Mapping[str, list[Scores]], out: Path) -> None:
+    """Keep the results, so that a run that is stopped goes on where it was."""
+    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def table(results: Mapping[str, list[Scores]]) -> str:
+    """Write the results as Markdown: the mean, and the spread where there are several seeds."""
+    lines = [f"| | {' | '.join(SHOWN)} |", f"|---|{'---|' * len(SHOWN)}"]
+    for name, runs in results.items():
+        cells = [_cell([value for run in runs if (value := run.get(m)) is not None]) for m in SHOWN]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    spread = f" ± {(max(values) - min(values)) / 2:.3f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{spread}"
+
+
+def plot(results: Mapping[str, list[Scores]], path: Path) -> None:
+    """Draw rephrasings and ungated locality of the trained arms, beside the base's."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    names = [name for name in ("base, same prompt", *TRAINED) if name in results]
+    figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+    for offset, measure in enumerate(("rephrase", "known Reasoning", "known locality_ungated")):
+        heights = [
+            statistics.fmean(
+                value for run in results[name] if (value := run.get(measure)) is not None
+            )
+            for name in names
+        ]
+        places = [place + 0.27 * (offset - 1) for place in range(len(names))]
+        axes.bar(places, heights, width=0.25, label=measure)
+    axes.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names], fontsize=8)
+    axes.set_ylim(0, 1)
+    axes.legend(loc="upper left", fontsize=8)
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Run what is not done yet, and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="folder of the recipe's files")
+    parser.add_argument("--zsre", type=Path, help="rows that nothing was trained on")
+    parser.add_argument("--known", type=Path, help="rows about facts that the base knows")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--share", type=float, default=0.15, help="of the recipe's invented rows")
+    given = parser.parse_args()
+    if not (given.data and given.zsre and given.known):
+        print(
+            "skipped: trains for half an hour, and needs --data, --zsre and --known",
+            file=sys.stderr,
+        )
+        return
+    given.out.mkdir(parents=True, exist_ok=True)
+    kept = given.out / "results.json"
+    results: dict[str, list[Scores]] = json.loads(kept.read_text()) if kept.exists() else {}
+    bench = Bench(given.zsre, given.known, read_recipe("lte-tiny").model)
+    shipped = load_model("lte-tiny", max_new_tokens=32, batch_size=BATCH)
+    ask_arms(bench, shipped, results, given.out)
+    ask_by_size(bench, shipped, results, given.out)
+    train_arms(given, bench, results)
+    (given.out / "table.md").write_text(table(results), encoding="utf-8")
+    plot(results, given.out / "ablations.png")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()

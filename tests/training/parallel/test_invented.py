@@ -1,0 +1,109 @@
+"""Invented rows: what is asked for stands where it should, or is known."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lte_chains.errors import ConfigError
+from lte_chains.training.parallel import ParallelRow
+from lte_chains.training.parallel.invented import InventedRows, connections, leads_on_in_training
+from lte_chains.training.pretraining.names import Corpus, Names
+from lte_chains.training.pretraining.phrasing import Phrasing
+from lte_chains.training.pretraining.rows import Fact
+from lte_chains.training.pretraining.wording import fact_wordings, own_wordings, read_wordings
+
+COUNTRIES = ("France", "Japan", "Peru", "Chile", "Kenya", "Norway", "Cuba", "Ghana", "Nepal")
+FACTS = [Fact(name, "P36", f"Capital of {name}") for name in COUNTRIES]
+FROM_AN_EDIT = ("own", "harvested", "real", "pseudo", "alias", "unknown_alias", "fact_edited")
+
+Make = Callable[..., InventedRows]
+
+
+@pytest.fixture
+def make(corpus: Corpus, data_folder: Path) -> Make:
+    def maker(**settings: object) -> InventedRows:
+        rng = random.Random(5)
+        wordings = [*own_wordings(), *read_wordings(data_folder / "rows.json")]
+        phrasing = Phrasing(Names(corpus, rng), wordings, rng)
+        return InventedRows(phrasing, FACTS, fact_wordings(), rng, **settings)
+
+    return maker
+
+
+def _rows(maker: InventedRows, kind: str) -> list[ParallelRow]:
+    return maker.rows({kind: 60})
+
+
+@pytest.mark.parametrize("kind", FROM_AN_EDIT)
+def test_the_answer_is_the_target_of_the_own_edit(make: Make, kind: str) -> None:
+    for row in _rows(make(), kind):
+        [place] = row.own_places
+        assert row.facts[place].endswith(row.answer)
+        assert (row.scope, row.variant) == ("in", "edited")
+
+
+def test_an_inverse_question_is_answered_by_the_edits_subject(make: Make) -> None:
+    for row in _rows(make(), "inverse"):
+        [place] = row.own_places
+        assert row.answer in row.facts[place]
+
+
+def test_a_hop_goes_on_from_the_target_by_a_known_fact(make: Make) -> None:
+    objects = {fact.object: fact.subject for fact in FACTS}
+    for row in _rows(make(), "hop"):
+        [place] = row.own_places
+        between = objects[row.answer]
+        assert row.facts[place].endswith(between)
+        assert between not in row.question
+        assert row.answer not in " ".join(row.facts)
+
+
+def test_hops_are_trained_on_some_subjects_and_kept_for_tests_on_others(make: Make) -> None:
+    used = {row.answer.removeprefix("Capital of ") for row in _rows(make(), "hop")}
+    assert used
+    assert all(leads_on_in_training(name) for name in used)
+    assert not all(leads_on_in_training(name) for name in COUNTRIES)
+
+
+def test_a_hop_in_two_edits_has_both_of_them(make: Make) -> None:
+    for row in _rows(make(), "hop_in_two_edits"):
+        first, second = (row.facts[place] for place in row.own_places)
+        assert first.endswith(row.answer) or second.endswith(row.answer)
+
+
+def test_a_known_fact_beside_irrelevant_edits_keeps_its_answer(make: Make) -> None:
+    for row in _rows(make(), "fact_beside_edits"):
+        assert row.answer in {fact.object for fact in FACTS}
+        assert row.facts
+        assert not row.own_places
+
+
+def test_the_place_of_the_target_is_random_or_the_first(make: Make) -> None:
+    shuffled, first = (_rows(make(shuffle=shuffle), "own") for shuffle in (True, False))
+    assert {row.own_places for row in shuffled} > {(0,)}
+    assert {row.own_places for row in first} == {(0,)}
+
+
+def test_shares_decide_how_many_edits_stand_in_a_prompt(make: Make) -> None:
+    assert {len(row.facts) for row in _rows(make(extras=(1.0,)), "own")} == {1}
+    assert {len(row.facts) for row in _rows(make(extras=(0.0, 0.0, 1.0)), "own")} == {3}
+
+
+def test_the_same_seed_makes_the_same_rows(make: Make) -> None:
+    assert make().rows({"own": 20, "hop": 5}) == make().rows({"own": 20, "hop": 5})
+
+
+def test_an_unknown_kind_is_named(make: Make) -> None:
+    with pytest.raises(ConfigError, match="poem"):
+        make().rows({"poem": 1})
+
+
+def test_every_connection_names_what_is_taught() -> None:
+    steps, properties, inverse = connections()
+    assert {step.object for step in steps} == set(properties)
+    assert {step.property for step in steps if step.property} <= set(fact_wordings())
+    assert {name for names in properties.values() for name in names} <= set(fact_wordings())
+    own = {wording.name for wording in own_wordings()}
+    assert set(inverse) <= own | set(fact_wordings())
