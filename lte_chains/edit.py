@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, NoReturn
 
 from lte_chains.errors import InvalidEditError
 
 MAX_EDIT_CHARS = 32_768
 """Longest descriptor, and longest other field, an edit may have, in characters."""
+MAX_ALIASES = 64
+"""Most aliases that an edit may have."""
 
 
 class _ReadOnlyDict(dict[str, Any]):
@@ -64,6 +66,11 @@ class Edit:
     """First moment at which it no longer holds; None means without end."""
     source: str | None = None
     """Where the change comes from: a URL, a ticket, a person."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the subject, under which the edit is found too."""
+    many_valued: bool | None = None
+    """Whether the slot holds many values, so that a later one adds instead of replacing; None
+    leaves that to the relation, see `lte_chains.relations`."""
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """JSON values of the caller's own, kept verbatim."""
     id: str | None = None
@@ -93,6 +100,9 @@ class Edit:
                 _require_text(name, value)
                 _require_length(name, value)
         _require_length("an edit", self.descriptor)
+        object.__setattr__(self, "aliases", _as_aliases(self.aliases, self.subject))
+        if self.many_valued is not None and not isinstance(self.many_valued, bool):
+            raise InvalidEditError(f"many_valued must be a bool or None, not {self.many_valued!r}")
         if not isinstance(self.metadata, Mapping):
             raise InvalidEditError(f"metadata must be a mapping, not {self.metadata!r}")
         object.__setattr__(self, "metadata", _ReadOnlyDict(self.metadata))
@@ -128,9 +138,23 @@ class Edit:
 
         (subject, relation) if both are given, else the normalised prompt.
         """
-        if self.subject is not None and self.relation is not None:
-            return f"{normalise(self.subject)}\x1f{normalise(self.relation)}"
-        return normalise(self.prompt) if self.statement is None else None
+        prompt = self.prompt if self.statement is None else None
+        return slot_of(self.subject, self.relation, prompt)
+
+    @property
+    def dated(self) -> str:
+        """The descriptor, with the dates between which the edit holds, if it has any.
+
+        Example:
+            >>> Edit(prompt="Acme's CEO is", target_new="Jo", valid_from=date(2026, 5, 1)).dated
+            "Acme's CEO is Jo (from 2026-05-01)"
+        """
+        dates = [
+            f"{word} {_spell(moment)}"
+            for word, moment in (("from", self.valid_from), ("until", self.valid_until))
+            if moment is not None
+        ]
+        return f"{self.descriptor} ({' '.join(dates)})" if dates else self.descriptor
 
 
 @dataclass(frozen=True)
@@ -161,6 +185,18 @@ def normalise(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     return re.sub(r"\s+", " ", folded).strip().rstrip("?:.!…").rstrip()
+
+
+def slot_of(subject: str | None, relation: str | None, prompt: str | None) -> str | None:
+    """Return the slot of a subject and a relation, or of a prompt if one of them is missing.
+
+    Example:
+        >>> slot_of("Acme", None, "Who runs Acme?")
+        'who runs acme'
+    """
+    if subject is not None and relation is not None:
+        return f"{normalise(subject)}\x1f{normalise(relation)}"
+    return None if prompt is None else normalise(prompt)
 
 
 def _require_text(name: str, value: object) -> None:
@@ -198,6 +234,36 @@ def _as_moment(name: str, value: object) -> datetime | None:
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     raise InvalidEditError(f"{name} must be a date or a datetime, not {value!r}")
+
+
+def _as_aliases(value: object, subject: str | None) -> tuple[str, ...]:
+    """Return aliases as a tuple, each once."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidEditError(f"aliases must be a list of names, not {value!r}")
+    given = list(value)
+    for name in given:
+        _require_text("an alias", name)
+        _require_length("an alias", name)
+    names = tuple(dict.fromkeys(given))
+    if not names:
+        return ()
+    if subject is None:
+        raise InvalidEditError(
+            f"aliases are other names of the subject, and there is none: give subject=… beside "
+            f"aliases={names!r}"
+        )
+    if len(names) > MAX_ALIASES:
+        raise InvalidEditError(
+            f"{len(names)} aliases are too many (at most {MAX_ALIASES}): each is indexed"
+        )
+    return names
+
+
+def _spell(moment: datetime) -> str:
+    """Write a moment as a date, with the time where it is not the first of the day."""
+    if moment.time() == time():
+        return f"{moment:%Y-%m-%d}"
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _shorten(text: str, width: int = 80) -> str:

@@ -1,13 +1,4 @@
-"""Embedders: the default ones, their identity, and vectors fit to be stored.
-
-An edit is embedded by its prompt alone (a free-text edit by its statement), as
-LTE's published code does. Measured with all-MiniLM-L6-v2 on train rows, recall
-of the right edit in the first 3, by prompt against by descriptor (prompt and
-target): CounterFact rephrased 0.991 / 0.983; KnowEdit counterfact subject
-aliases 0.950 / 0.933, reasoning 0.683 / 0.671, logical generalisation
-0.443 / 0.918: only questions that name the target instead of the subject gain
-from the descriptor.
-"""
+"""Embedders: the default ones, their identity, and vectors fit to be stored."""
 
 from __future__ import annotations
 
@@ -29,6 +20,7 @@ from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError, EmbeddingError, MissingExtraError
 from lte_chains.progress import in_batches
 from lte_chains.store.base import Vectors
+from lte_chains.wordings import wordings
 
 _log = logging.getLogger(__name__)
 
@@ -100,25 +92,28 @@ class Embedder:
         *,
         batch_size: int = _BATCH,
         show_progress: bool | None = None,
-    ) -> Vectors:
-        """Return the vectors of edits, shape (len(edits), dimension).
+    ) -> list[Vectors]:
+        """Return the vectors of each edit's wordings, shape (wordings, dimension).
 
         Raises:
             EmbeddingError: The embedder gave something else than one finite
-                vector for each edit.
+                vector for each wording.
         """
         import numpy as np
 
+        texts = [wordings(edit) for edit in edits]
         embeddings, parts = self.embeddings, []
-        for batch in in_batches(edits, batch_size, label="Embedding", show=show_progress):
-            vectors = embeddings.embed_documents([indexed_text(edit) for edit in batch])
+        flat = [text for own in texts for text in own]
+        for batch in in_batches(flat, batch_size, label="Embedding", show=show_progress):
+            vectors = embeddings.embed_documents(list(batch))
             parts.append(unit_vectors(vectors, count=len(batch)))
         if len({part.shape[1] for part in parts}) > 1:
             raise EmbeddingError(
                 f"{self.fingerprint} gave vectors of several dimensions: "
                 f"{sorted({part.shape[1] for part in parts})}"
             )
-        return np.concatenate(parts)
+        ends = np.cumsum([len(own) for own in texts])
+        return np.split(np.concatenate(parts), ends[:-1])
 
     def query(self, text: str) -> Vectors:
         """Return the vector of a query, shape (dimension,).
@@ -134,16 +129,6 @@ class Embedder:
         embeddings = await run_in_executor(None, lambda: self.embeddings)
         vector: Vectors = unit_vectors([await embeddings.aembed_query(text)], count=1)[0]
         return vector
-
-
-def indexed_text(edit: Edit) -> str:
-    """Return the text by which an edit is found; see this module for why it is the prompt.
-
-    Example:
-        >>> indexed_text(Edit(prompt="The CEO of Acme is", target_new="Jane Doe"))
-        'The CEO of Acme is'
-    """
-    return edit.prompt if edit.statement is None else edit.statement
 
 
 def unit_vectors(vectors: Sequence[Sequence[float] | Vectors], *, count: int) -> Vectors:

@@ -8,9 +8,11 @@ is brute force with faiss, exact by construction; on one core that takes about
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +25,10 @@ _DEAD = -1
 """Key of a row whose edit is gone."""
 
 Row = tuple[str, int, bytes]
-"""An edit's id, the key of its live version, and that version's vector as float32 bytes."""
+"""An edit's id, the key of its live version, and the vectors of that version's wordings, one
+after the other, as float32 bytes."""
 Change = tuple[str, int | None, bytes | None]
-"""The same; without key and vector if the edit is no longer live."""
+"""The same; without key and vectors if the edit is no longer live."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class _View:
 
 
 class VectorIndex:
-    """Rank the live edits of one namespace by cosine.
+    """Rank the live edits of one namespace by the cosine of their best wording.
 
     Searches take no lock: they read an immutable view. Rows are appended behind
     what any view can see; a removed row is marked dead in a copy of the keys, and
@@ -59,7 +62,8 @@ class VectorIndex:
         self.dimension = dimension
         self.lock = threading.Lock()
         """Held by whoever brings the index up to date."""
-        self._rows: dict[str, int] = {}
+        self._rows: dict[str, slice] = {}
+        self._live = 0  # rows, of all live edits
         self._view = _View(0, 0, np.empty(0, np.int64), np.empty((0, dimension), np.float32))
 
     @property
@@ -74,49 +78,67 @@ class VectorIndex:
     def rebuild(self, revision: int, rows: Iterable[Row]) -> None:
         """Replace the content; call with `lock` held."""
         listed = list(rows)
-        keys = np.fromiter((key for _, key, _ in listed), np.int64, len(listed))
-        self._rows = {id_: row for row, (id_, _, _) in enumerate(listed)}
-        self._view = _View(revision, len(listed), keys, self._matrix(v for _, _, v in listed))
+        counts = [self._wordings(stored) for _, _, stored in listed]
+        ends = list(accumulate(counts))
+        self._rows = {
+            id_: slice(end - count, end)
+            for (id_, _, _), count, end in zip(listed, counts, ends, strict=True)
+        }
+        keys = np.repeat(np.fromiter((key for _, key, _ in listed), np.int64, len(listed)), counts)
+        # A copy: a buffer over bytes is read-only, and rows are appended in place.
+        flat = np.frombuffer(b"".join(stored for _, _, stored in listed), np.float32)
+        vectors = flat.reshape(-1, self.dimension).copy()
+        self._live = len(keys)
+        self._view = _View(revision, len(keys), keys, vectors)
 
     def update(self, revision: int, changes: Iterable[Change]) -> None:
         """Apply what happened to some edits since `self.revision`; call with `lock` held."""
+        read = [
+            (id_, key, None if stored is None else self._own(stored))
+            for id_, key, stored in changes
+        ]
         view, added, dead = self._view, [], []
-        for id_, key, vector in changes:
-            row = self._rows.get(id_)
-            if row is not None and view.keys[row] == key:
+        for id_, key, vectors in read:
+            rows = self._rows.get(id_)
+            if rows is not None and view.keys[rows.start] == key:
                 continue
-            if row is not None:
+            if rows is not None:
                 dead.append(self._rows.pop(id_))
-            if key is not None and vector is not None:
-                added.append((id_, key, vector))
+            if key is not None and vectors is not None:
+                added.append((id_, key, vectors))
         if dead:
             # In a copy: a search under way must find the edit, as it was, and not neither
             # the old version nor the new one.
             view = replace(view, keys=view.keys.copy())
-            view.keys[dead] = _DEAD
-        size = view.size + len(added)
-        live = len(self._rows) + len(added)
-        if size > len(view.keys) or size - live > max(64, size // 4):
-            view = self._moved(view, room=live + live // 2 + 64)
-        for row, (id_, key, vector) in enumerate(added, view.size):
-            view.vectors[row] = np.frombuffer(vector, np.float32)
-            view.keys[row] = key
-            self._rows[id_] = row
-        self._view = _View(revision, view.size + len(added), view.keys, view.vectors)
+            for rows in dead:
+                view.keys[rows] = _DEAD
+        more = sum(len(vectors) for _, _, vectors in added)
+        self._live += more - sum(rows.stop - rows.start for rows in dead)
+        size = view.size + more
+        if size > len(view.keys) or size - self._live > max(64, size // 4):
+            view = self._moved(view, room=self._live + self._live // 2 + 64)
+        end = view.size
+        for id_, key, vectors in added:
+            rows = self._rows[id_] = slice(end, end + len(vectors))
+            view.vectors[rows] = vectors
+            view.keys[rows] = key
+            end = rows.stop
+        self._view = _View(revision, end, view.keys, view.vectors)
 
     def ranked(
         self, vector: npt.NDArray[np.float32], *, first: int
     ) -> Iterator[list[tuple[int, float]]]:
         """Yield all live edits as (key, cosine), best first, in growing portions.
 
-        Equal cosines come in the order of their keys, whatever the order in
-        which the index was built.
+        An edit comes once, by its best wording. Equal cosines come in the order
+        of their keys, whatever the order in which the index was built.
 
         Args:
             vector: A unit vector, shape (dimension,).
             first: How many results are wanted at first.
         """
-        view, width = self._view, first + _MARGIN
+        view, wordings = self._view, max(1, math.ceil(self._view.size / max(1, len(self))))
+        width = (first + _MARGIN) * wordings
         seen: set[int] = set()
         while view.size:
             width = min(width, view.size)
@@ -127,10 +149,21 @@ class VectorIndex:
             seen.update(key for key, _ in fresh)
             width *= 4
 
-    def _matrix(self, vectors: Iterable[bytes]) -> npt.NDArray[np.float32]:
-        flat = np.frombuffer(b"".join(vectors), np.float32)
-        # A copy: a buffer over bytes is read-only, and rows are appended in place.
-        return flat.reshape(-1, self.dimension).copy()
+    def _wordings(self, stored: bytes) -> int:
+        """Return how many vectors a stored value holds.
+
+        Raises:
+            ValueError: Its length is no multiple of a vector's.
+        """
+        count, rest = divmod(len(stored), 4 * self.dimension)  # float32
+        if rest or not count:
+            raise ValueError(f"{len(stored)} bytes are no vectors of dimension {self.dimension}")
+        return count
+
+    def _own(self, stored: bytes) -> npt.NDArray[np.float32]:
+        """Return the vectors of one edit, shape (wordings, dimension)."""
+        count = self._wordings(stored)
+        return np.frombuffer(stored, np.float32).reshape(count, self.dimension)
 
     def _moved(self, view: _View, *, room: int) -> _View:
         """Return a view of the live rows alone, in new arrays with `room` for more."""
@@ -139,13 +172,17 @@ class VectorIndex:
         vectors = np.zeros((room, self.dimension), np.float32)
         keys[: len(live)] = view.keys[live]
         vectors[: len(live)] = view.vectors[live]
-        new_row = {int(old): row for row, old in enumerate(live)}
-        self._rows = {id_: new_row[row] for id_, row in self._rows.items()}
+        # The rows of one edit live and die together, so they stay side by side.
+        starts = np.searchsorted(live, [rows.start for rows in self._rows.values()]).tolist()
+        self._rows = {
+            id_: slice(start, start + rows.stop - rows.start)
+            for (id_, rows), start in zip(self._rows.items(), starts, strict=True)
+        }
         return _View(view.revision, len(live), keys, vectors)
 
 
 def _rank(view: _View, vector: npt.NDArray[np.float32], width: int) -> list[tuple[int, float]]:
-    """Return the best of the live rows, among the `width` best rows, in their final order.
+    """Return the best of the live edits, among the `width` best rows, in their final order.
 
     Rows that may tie with what lies beyond `width` are left out.
     """
@@ -162,8 +199,8 @@ def _rank(view: _View, vector: npt.NDArray[np.float32], width: int) -> list[tupl
     # alone, not on a row's place in the matrix as blocked kernels would have it.
     exact = (view.vectors[sure].astype(np.float64) * vector).sum(axis=1)
     keys = view.keys[sure]
-    pairs = zip(keys.tolist(), np.clip(exact, -1.0, 1.0).tolist(), strict=True)
-    return sorted(
-        ((key, score) for key, score in pairs if key != _DEAD),
-        key=lambda pair: (-pair[1], pair[0]),
-    )
+    best: dict[int, float] = {}
+    for key, score in zip(keys.tolist(), np.clip(exact, -1.0, 1.0).tolist(), strict=True):
+        if key != _DEAD:
+            best[key] = max(score, best.get(key, -1.0))
+    return sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))

@@ -45,10 +45,14 @@ def edit_to_dict(edit: Edit) -> dict[str, Any]:
         >>> edit_to_dict(Edit(prompt="2 + 2 is", target_new="5", valid_from=date(2026, 1, 1)))
         {'prompt': '2 + 2 is', 'target_new': '5', 'valid_from': '2026-01-01T00:00:00+00:00'}
     """
-    row = {name: value for name in _FIELDS if (value := getattr(edit, name))}
+    row: dict[str, Any] = {name: value for name in _FIELDS if (value := getattr(edit, name))}
     for name in ("valid_from", "valid_until"):
         if (moment := getattr(edit, name)) is not None:
             row[name] = moment.isoformat()
+    if edit.aliases:
+        row["aliases"] = list(edit.aliases)
+    if edit.many_valued is not None:
+        row["many_valued"] = edit.many_valued
     return {**row, "metadata": dict(edit.metadata)} if edit.metadata else row
 
 
@@ -75,7 +79,12 @@ def edit_from_dict(row: Mapping[str, Any]) -> Edit:
     for name in ("valid_from", "valid_until"):
         if row.get(name) is not None:
             fields[name] = _moment(name, row[name])
-    return Edit(**fields, metadata=_metadata(row))
+    return Edit(
+        **fields,
+        aliases=row.get("aliases") or (),
+        many_valued=row.get("many_valued"),
+        metadata=_metadata(row),
+    )
 
 
 def read_edits(path: str | os.PathLike[str]) -> list[Edit]:

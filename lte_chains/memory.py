@@ -24,6 +24,7 @@ from lte_chains.edit import Edit
 from lte_chains.embeddings import Embedder
 from lte_chains.errors import ConfigError, UnknownEditError
 from lte_chains.interchange import read_edits, write_edits
+from lte_chains.matching import SlotMatching
 from lte_chains.proposals import EditProposals
 from lte_chains.store.base import EditStore, HistoryEntry, Vectors, VectorSpace, check_space
 from lte_chains.store.location import open_store
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["EditMemory", "HistoryEntry"]
 
 
-class EditMemory(EditProposals):
+class EditMemory(EditProposals, SlotMatching):
     """A durable memory of edits: one namespace of a ledger, searched by meaning.
 
     Every call that changes something is one transaction and one new revision;
@@ -177,9 +178,12 @@ class EditMemory(EditProposals):
 
         A later edit of the same slot supersedes an earlier one where their
         validity overlaps, inside one call too; the earlier one keeps the time
-        before the later, or, if there is none, the time after it. Adding what
-        is live already changes nothing and returns its id. An edit with an id replaces the edit
-        of that id; the earlier version stays in the history.
+        before the later, or, if there is none, the time after it. Where the
+        slot has many values (`Edit.many_valued`, `lte_chains.relations`), only
+        the same value is superseded. A subject's alias names the same slot.
+        Adding what is live already changes nothing and returns its id. An edit
+        with an id replaces the edit of that id; the earlier version stays in
+        the history.
 
         Args:
             edits: The edits; a version and a revision they carry are ignored.
@@ -358,7 +362,7 @@ class EditMemory(EditProposals):
 
 
 def _reembed(store: EditStore, embedder: Embedder, *, show_progress: bool | None = None) -> None:
-    def embed(edits: Sequence[Edit]) -> Vectors:
+    def embed(edits: Sequence[Edit]) -> list[Vectors]:
         return embedder.edits(edits, show_progress=show_progress)
 
     store.reembed(embed, fingerprint=embedder.fingerprint)

@@ -30,7 +30,8 @@ def apply_edits(
     """Return `messages` with the knowledge-editing prompt in the last human one.
 
     Without a match in scope, without a human message, or if that message is
-    edited already, the result is a list of the very same messages. Blocks of a
+    edited already, the result is a list of the very same messages. An edit that
+    holds between dates is rendered with them. Blocks of a
     multimodal message stay as they are and in their order; the prompt goes in
     front of its first text.
 
@@ -57,7 +58,7 @@ def apply_edits(
     """
     unchanged = list(messages)
     used = [match for match in matches if match.in_scope]
-    prefix = editing_prefix([match.edit.descriptor for match in used], style=style)
+    prefix = editing_prefix([match.edit.dated for match in used], style=style)
     position = last_human(messages)
     if not prefix or position is None or edited_by(messages[position]) is not None:
         return unchanged

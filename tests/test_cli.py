@@ -136,6 +136,17 @@ def test_a_proposed_edit_waits_until_it_is_approved() -> None:
     assert "no pending edit 'sum'" in run("approve", "sum", exit_code=1).stderr
 
 
+def test_aliases_and_many_values_can_be_given() -> None:
+    run("add", "The CEO of Acme is", "Jane", "--subject", "Acme", "--alias", "AC", "--alias", "Ac.")
+    [edit] = run_json("edits")["edits"]
+    assert edit["aliases"] == ["AC", "Ac."]
+    for pet in ("Rex", "Tom"):
+        run("add", "Ann's pets are", pet, "--many-valued")
+    assert targets() == ["Jane", "Rex", "Tom"]
+    run("add", "Ann's pets are", "Kit", "--one-valued")
+    assert targets() == ["Jane", "Kit"]
+
+
 def test_validity_dates_are_kept() -> None:
     run(*CEO, "--valid-from", "2026-01-01", "--valid-until", "2027-01-01T00:00:00+01:00")
     [edit] = run_json("edits", "--at", "2026-06-01")["edits"]

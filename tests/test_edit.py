@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lte_chains.edit import MAX_EDIT_CHARS, Edit, EditMatch, normalise
+from lte_chains.edit import MAX_ALIASES, MAX_EDIT_CHARS, Edit, EditMatch, normalise
 from lte_chains.errors import InvalidEditError, LteError
 
 CEO = Edit(prompt="The CEO of Acme is", target_new="Jane Doe", subject="Acme", relation="CEO")
@@ -137,3 +137,48 @@ def test_edits_can_be_copied_pickled_and_dumped() -> None:
 
 def test_normalise_folds_case_width_and_space() -> None:
     assert normalise("  Ｗho  RUNS\nacme？ ") == "who runs acme"
+
+
+def test_aliases_are_a_tuple_each_once() -> None:
+    edit = replace(CEO, aliases=["Acme Corp.", "Acme Corp.", "ACME"])
+    assert edit.aliases == ("Acme Corp.", "ACME")
+    assert hash(edit) == hash(replace(CEO, aliases=("Acme Corp.", "ACME")))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"aliases": "Acme Corp."}, "list of names"),
+        ({"aliases": 7}, "list of names"),
+        ({"aliases": [7]}, "must be a string"),
+        ({"aliases": [" "]}, "an alias is empty"),
+        ({"aliases": ["x" * 40_000]}, "too long"),
+        ({"aliases": [f"name {n}" for n in range(MAX_ALIASES + 1)]}, "too many"),
+        ({"aliases": ["ACME"], "subject": None, "relation": None}, "give subject"),
+        ({"many_valued": "yes"}, "bool or None"),
+        ({"many_valued": 3}, "bool or None"),
+    ],
+)
+def test_bad_aliases_and_flags_are_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidEditError, match=message):
+        replace(CEO, **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "dates"),
+    [
+        ({}, ""),
+        ({"valid_from": date(2026, 5, 1)}, " (from 2026-05-01)"),
+        ({"valid_until": date(2027, 1, 1)}, " (until 2027-01-01)"),
+        (
+            {"valid_from": date(2026, 5, 1), "valid_until": date(2027, 1, 1)},
+            " (from 2026-05-01 until 2027-01-01)",
+        ),
+        (
+            {"valid_from": datetime(2026, 5, 1, 14, 30, tzinfo=timezone(timedelta(hours=2)))},
+            " (from 2026-05-01 12:30 UTC)",
+        ),
+    ],
+)
+def test_an_edit_with_dates_is_read_with_them(fields: dict[str, Any], dates: str) -> None:
+    assert replace(CEO, **fields).dated == f"The CEO of Acme is Jane Doe{dates}"

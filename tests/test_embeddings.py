@@ -17,7 +17,6 @@ from lte_chains.embeddings import (
     Embedder,
     default_embeddings,
     fingerprint,
-    indexed_text,
     unit_vectors,
 )
 from lte_chains.errors import EmbeddingError, MissingExtraError
@@ -43,7 +42,7 @@ def test_the_default_is_the_official_minilm_and_knows_its_meaning(offline: Embed
     )
     query = embedder.query("Who runs Acme?")
     assert query.shape == (384,)
-    assert query @ ceo > query @ capital + 0.2
+    assert (ceo @ query).max() > (capital @ query).max() + 0.2
 
 
 def test_the_default_loads_without_warnings_noise_or_network(
@@ -142,11 +141,6 @@ def test_a_fingerprint_starts_with_the_models_own_name() -> None:
     assert fingerprint(DeterministicFakeEmbedding(size=3)).startswith("DeterministicFakeEmbedding:")
 
 
-def test_edits_are_found_by_their_prompt_and_free_text_by_itself() -> None:
-    assert indexed_text(Edit(prompt="2 + 2 is", target_new="5")) == "2 + 2 is"
-    assert indexed_text(Edit.from_statement("Acme moved.")) == "Acme moved."
-
-
 def test_vectors_become_unit_vectors_and_zeros_stay() -> None:
     found = unit_vectors([[3e30, 4e30], [0.0, 0.0], [1e-3, 0.0]], count=3)
     assert found.dtype == np.float32
@@ -156,9 +150,10 @@ def test_vectors_become_unit_vectors_and_zeros_stay() -> None:
 def test_batches_are_embedded_in_order() -> None:
     embedder = Embedder(BagOfWordsEmbeddings())
     edits = [Edit(prompt=f"word{n} is", target_new="x") for n in range(10)]
-    np.testing.assert_array_equal(
-        embedder.edits(edits, batch_size=3), embedder.edits(edits, batch_size=100)
-    )
+    for some, all_ in zip(
+        embedder.edits(edits, batch_size=3), embedder.edits(edits, batch_size=100), strict=True
+    ):
+        np.testing.assert_array_equal(some, all_)
 
 
 def test_a_hub_that_cannot_be_reached_is_an_embedding_error_with_a_remedy() -> None:

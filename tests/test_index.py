@@ -71,6 +71,38 @@ def test_updates_give_what_a_rebuild_gives() -> None:
         assert (index.revision, len(index)) == (revision, len(state))
 
 
+def test_an_edit_of_several_vectors_comes_once_by_the_best_of_them() -> None:
+    rng = np.random.default_rng(6)
+    index, state = VectorIndex(DIMENSION), {}
+    index.rebuild(1, [])
+    for revision in range(2, 80):
+        changes: list = []
+        for id_ in {f"id{n}" for n in rng.integers(0, 60, size=9)}:
+            if id_ in state and rng.random() < 0.4:
+                del state[id_]
+                changes.append((id_, None, None))
+            else:
+                vectors = unit(rng, int(rng.integers(1, 6)))
+                state[id_] = (revision * 1000 + len(changes), vectors)
+                changes.append((id_, state[id_][0], vectors.tobytes()))
+        index.update(revision, changes)
+        query = unit(rng, 1)[0]
+        found = ranking(index, query, first=1)
+        expected = {k: float((v.astype(float) * query).sum(axis=1).max()) for k, v in state.values()}
+        assert dict(found) == pytest.approx(expected)
+        assert len(found) == len(state) == len(index)
+        assert found == sorted(found, key=lambda pair: (-pair[1], pair[0]))
+        fresh = VectorIndex(DIMENSION)
+        fresh.rebuild(revision, [(id_, k, v.tobytes()) for id_, (k, v) in state.items()])
+        assert ranking(fresh, query) == found
+
+
+@pytest.mark.parametrize("length", [0, 4, DIMENSION * 4 + 4])
+def test_bytes_that_are_no_whole_vectors_are_refused(length: int) -> None:
+    with pytest.raises(ValueError, match="no vectors"):
+        VectorIndex(DIMENSION).rebuild(1, [("a", 1, b"x" * length)])
+
+
 def test_an_edit_that_comes_back_unchanged_stays_where_it_is() -> None:
     rng = np.random.default_rng(3)
     vectors = unit(rng, 5)

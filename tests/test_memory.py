@@ -455,10 +455,10 @@ class _Broken(BagOfWordsEmbeddings):
 @pytest.mark.parametrize(
     "answer",
     [
-        [[1.0] * 63],
-        [[float("nan")] * 64],
-        [[1.0] * 64] * 2,
-        [["a"] * 64],
+        [[1.0] * 63] * 2,
+        [[float("nan")] * 64] * 2,
+        [[1.0] * 64] * 3,
+        [["a"] * 64] * 2,
         [[]],
         [1.0],
         [[1.0, 2.0], [1.0]],

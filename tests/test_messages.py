@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import date
 
 import pytest
 from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
@@ -120,3 +121,18 @@ def test_chat_message_of_a_user_is_human():
 def test_text_leaves_out_what_is_not_text():
     blocks = ["a", {"type": "image", "url": "u"}, {"type": "text", "text": "b"}]
     assert text_of(HumanMessage(blocks)) == "a\nb"
+
+
+def test_edits_of_one_slot_that_hold_at_different_times_are_read_with_their_dates():
+    edits = [
+        Edit(prompt="The CEO of Acme is", target_new="Jane", valid_until=date(2026, 1, 1)),
+        Edit(prompt="The CEO of Acme is", target_new="John", valid_from=date(2026, 1, 1)),
+    ]
+    [edited] = apply_edits([HumanMessage("q")], [EditMatch(edit=e, score=0.9) for e in edits])
+    assert edited.content == knowledge_editing_prompt(
+        "q",
+        [
+            "The CEO of Acme is Jane (until 2026-01-01)",
+            "The CEO of Acme is John (from 2026-01-01)",
+        ],
+    )

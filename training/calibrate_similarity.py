@@ -28,7 +28,8 @@ import numpy.typing as npt
 from langchain_core.embeddings import Embeddings
 
 from lte_chains.edit import Edit
-from lte_chains.embeddings import default_embeddings, fingerprint, indexed_text
+from lte_chains.embeddings import default_embeddings, fingerprint
+from lte_chains.wordings import wordings
 
 _log = logging.getLogger(__name__)
 
@@ -113,12 +114,15 @@ def calibrate(sources: Sequence[Source], embeddings: Embeddings) -> dict[str, An
 
 def score(source: Source, embeddings: Embeddings) -> Scores:
     """Embed a source and compare its questions with its edits."""
-    edits = _embed(embeddings, [indexed_text(edit) for edit in source.edits])
+    texts = [wordings(edit) for edit in source.edits]
+    starts = np.cumsum([0, *(len(own) for own in texts[:-1])])
+    edits = _embed(embeddings, [text for own in texts for text in own])
     owners = np.array([owner for owner, _ in source.in_scope])
-    wordings = _embed(embeddings, [wording for _, wording in source.in_scope])
+    asked = _embed(embeddings, [wording for _, wording in source.in_scope])
     right = []
-    for start in range(0, len(wordings), 512):
-        cosines = wordings[start : start + 512] @ edits.T
+    for start in range(0, len(asked), 512):
+        # An edit's cosine is that of its best wording, as in a search.
+        cosines = np.maximum.reduceat(asked[start : start + 512] @ edits.T, starts, axis=1)
         own = cosines[np.arange(len(cosines)), owners[start : start + 512]]
         nearer = (cosines > own[:, None] + 1e-6).sum(axis=1)
         right.append(np.where(nearer < K, own, -1.0))

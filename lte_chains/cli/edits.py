@@ -7,8 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from lte_chains.cli.explain import print_explanation
 from lte_chains.cli.fields import (
+    AliasOption,
     IdOption,
+    ManyValuedOption,
     MomentOption,
     RelationOption,
     SourceOption,
@@ -40,6 +43,8 @@ def add(
     valid_from: MomentOption = None,
     valid_until: MomentOption = None,
     source: SourceOption = None,
+    alias: AliasOption = None,
+    many_valued: ManyValuedOption = None,
     id_: IdOption = None,
     store: StoreOption = DEFAULT_STORE,
     namespace: NamespaceOption = "default",
@@ -59,6 +64,8 @@ def add(
         valid_from=valid_from,
         valid_until=valid_until,
         source=source,
+        aliases=alias,
+        many_valued=many_valued,
         id=id_,
     )
     with open_memory(store, namespace, create=True) as memory:
@@ -110,6 +117,13 @@ def edits(
 def search(
     query: Annotated[str, typer.Argument(help="A question, or any text.")],
     k: TopKOption = 10,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show why each edit is used or not, with hops.")
+    ] = False,
+    at: Annotated[
+        Any,
+        typer.Option(parser=parse_moment, metavar="DATE", help="Search the edits that hold then."),
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
     namespace: NamespaceOption = "default",
     as_json: JsonOption = False,
@@ -117,9 +131,16 @@ def search(
     """Show the edits nearest to a query, and which of them are in scope.
 
     Example: lte-chains search "Who runs Acme?" --k 3
+
+    Example: lte-chains search "Where was the CEO of Acme born?" --explain
     """
+    moment = None if at is None else as_datetime(at)
     with open_memory(store, namespace) as memory:
-        matches = memory.as_retriever(k=k).candidates(query)[:k]
+        retriever = memory.as_retriever(k=k)
+        if explain:
+            print_explanation(retriever.explain(query, at=moment), as_json=as_json)
+            return
+        matches = retriever.candidates(query, at=moment)[:k]
     if as_json:
         print_json({"query": query, "matches": [match_json(match) for match in matches]})
         return

@@ -19,6 +19,18 @@ SubjectOption = Annotated[str | None, typer.Option(help="The entity that changes
 RelationOption = Annotated[str | None, typer.Option(help="Its property that changes.")]
 MomentOption = Annotated[Any, typer.Option(parser=parse_moment, metavar="DATE")]
 SourceOption = Annotated[str | None, typer.Option(help="Where the change comes from.")]
+AliasOption = Annotated[
+    list[str] | None,
+    typer.Option("--alias", help="Another name of the subject; may be given several times."),
+]
+ManyValuedOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--many-valued/--one-valued",
+        help="Add to what the slot holds, or replace it; by default the relation decides.",
+        show_default=False,
+    ),
+]
 IdOption = Annotated[
     str | None, typer.Option("--id", help="An id of your own; the memory makes one if not.")
 ]
@@ -31,6 +43,7 @@ def edit_of(text: str, target: str | None, **fields: Any) -> Edit:
         >>> edit_of("Acme moved to Lisbon.", None, subject="Acme").descriptor
         'Acme moved to Lisbon.'
     """
+    fields["aliases"] = fields.get("aliases") or ()
     if target is None:
         return Edit.from_statement(text, **fields)
     return Edit(prompt=text, target_new=target, **fields)

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from lte_chains.cli.fields import (
+    AliasOption,
     IdOption,
+    ManyValuedOption,
     MomentOption,
     RelationOption,
     SourceOption,
@@ -37,6 +39,8 @@ def propose(
     valid_from: MomentOption = None,
     valid_until: MomentOption = None,
     source: SourceOption = None,
+    alias: AliasOption = None,
+    many_valued: ManyValuedOption = None,
     id_: IdOption = None,
     store: StoreOption = DEFAULT_STORE,
     namespace: NamespaceOption = "default",
@@ -54,6 +58,8 @@ def propose(
         valid_from=valid_from,
         valid_until=valid_until,
         source=source,
+        aliases=alias,
+        many_valued=many_valued,
         id=id_,
     )
     with open_memory(store, namespace, create=True) as memory:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Vectors: TypeAlias = "npt.NDArray[np.float32]"  # numpy would be a fifth of the import time
-"""Unit vectors, one a row: shape (edits, dimension); or one vector: shape (dimension,)."""
+"""Unit vectors, one a row: shape (wordings, dimension); or one vector: shape (dimension,)."""
 
 Operation = Literal[
     "add", "retract", "rollback", "purge", "reembed", "propose", "approve", "reject"
@@ -103,15 +103,30 @@ class EditStore(Protocol):
         ...
 
     def add(
-        self, namespace: str, edits: Sequence[Edit], vectors: Vectors, *, fingerprint: str
+        self,
+        namespace: str,
+        edits: Sequence[Edit],
+        vectors: Sequence[Vectors],
+        *,
+        fingerprint: str,
+        takes: Sequence[Edit | None] | None = None,
     ) -> list[str]:
         """Store edits in order and return their ids.
 
         An edit that is already live with the same content is left alone. A live
-        edit of another id is superseded if it holds the same slot over an
-        overlapping validity; that includes earlier edits of the same call. It
-        goes on, as a new version, over the time before the new edit, or, if
-        there is none, over the time after it.
+        edit of another id is superseded if it gives way by `lte_chains.slots`
+        and holds over an overlapping validity; that includes earlier edits of
+        the same call. It goes on, as a new version, over the time before the
+        new edit, or, if there is none, over the time after it.
+
+        Args:
+            namespace: Where the edits belong.
+            edits: The edits.
+            vectors: Of each edit those of its wordings, shape (wordings,
+                dimension), its own first; or one alone, shape (dimension,).
+            fingerprint: The embedder that made them.
+            takes: For each edit a stored one whose place it takes, and whose
+                slot, if it has none of its own.
 
         Raises:
             EmbeddingError: The vectors are not of the store's space.
@@ -128,7 +143,12 @@ class EditStore(Protocol):
         ...
 
     def propose(
-        self, namespace: str, edits: Sequence[Edit], vectors: Vectors, *, fingerprint: str
+        self,
+        namespace: str,
+        edits: Sequence[Edit],
+        vectors: Sequence[Vectors],
+        *,
+        fingerprint: str,
     ) -> list[str]:
         """Store edits as pending, neither live nor found, and return their ids.
 
@@ -181,7 +201,9 @@ class EditStore(Protocol):
         """
         ...
 
-    def reembed(self, embed: Callable[[Sequence[Edit]], Vectors], *, fingerprint: str) -> None:
+    def reembed(
+        self, embed: Callable[[Sequence[Edit]], Sequence[Vectors]], *, fingerprint: str
+    ) -> None:
         """Replace the vectors of all versions in all namespaces, in one transaction."""
         ...
 
@@ -218,6 +240,8 @@ class EditStore(Protocol):
     ) -> list[tuple[Edit, float]]:
         """Return the `k` live, accepted edits of highest cosine, best first, exactly.
 
+        An edit's cosine is that of its best wording; no edit is returned twice.
+
         Args:
             namespace: Whose edits.
             vector: A unit vector, shape (dimension,).
@@ -231,7 +255,14 @@ class EditStore(Protocol):
         ...
 
     def vectors(self, namespace: str, ids: Sequence[str]) -> dict[str, Vectors]:
-        """Return the vectors of those of the edits that are live, by id."""
+        """Return the vectors of those of the edits that are live, by id: of their own wordings."""
+        ...
+
+    def wordings(self, namespace: str, ids: Sequence[str]) -> dict[str, Vectors]:
+        """Return all vectors of those of the edits that are live, by id.
+
+        Each value is of shape (wordings, dimension), the edit's own wording first.
+        """
         ...
 
     def close(self) -> None:

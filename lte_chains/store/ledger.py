@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from lte_chains.edit import Edit
+from lte_chains.edit import Edit, normalise
 from lte_chains.errors import UnknownEditError
+from lte_chains.slots import VALUE_MARK, Place, place_of
 from lte_chains.store.base import Action, Operation
-from lte_chains.store.rows import CONTENT, Content, digest, moment
+from lte_chains.store.rows import CONTENT, Content, decode, digest, moment
 
 _INSERT_VERSION = f"""INSERT INTO versions
     (namespace, id, version, revision, {", ".join(CONTENT)}, slot, digest)
@@ -24,13 +25,22 @@ _INSERT_LIVE = """INSERT OR REPLACE INTO live
 _SAME_CONTENT = """SELECT id FROM live INDEXED BY live_by_digest
     WHERE namespace = ? AND digest = ? ORDER BY key LIMIT 1"""
 # NULL stands for "always" on either side.
-_RIVALS = """SELECT id, version, valid_from, valid_until FROM live INDEXED BY live_by_slot
-    WHERE namespace = :namespace AND slot = :slot AND id <> :id
-    AND (valid_from IS NULL OR :until IS NULL OR valid_from < :until)
-    AND (valid_until IS NULL OR :start IS NULL OR :start < valid_until)
-    ORDER BY key"""
+_OVERLAP = """(l.valid_from IS NULL OR :until IS NULL OR l.valid_from < :until)
+    AND (l.valid_until IS NULL OR :start IS NULL OR :start < l.valid_until)"""
+_RIVALS = f"""SELECT l.* FROM live AS l INDEXED BY live_by_slot
+    WHERE l.namespace = :namespace AND l.slot >= :low AND l.slot < :high
+    AND l.id <> :id AND {_OVERLAP}"""  # noqa: S608
+_RIVALS_BY_OTHER_NAME = f"""SELECT l.* FROM other_slots AS o
+    CROSS JOIN live AS l ON l.namespace = o.namespace AND l.id = o.id
+    WHERE o.namespace = :namespace AND o.slot >= :low AND o.slot < :high
+    AND l.id <> :id AND {_OVERLAP}"""  # noqa: S608
+_TAKEN = f"""SELECT l.* FROM live AS l
+    WHERE l.namespace = :namespace AND l.id = :taken AND l.id <> :id AND {_OVERLAP}"""  # noqa: S608
 _CONTENT_AND_VECTOR = """SELECT v.*, x.vector FROM versions AS v JOIN vectors AS x ON x.key = v.key
     WHERE v.namespace = ? AND v.id = ? AND v.version = ?"""
+_WITH_ALIASES = """SELECT * FROM versions
+    WHERE namespace = ? AND id = ? AND version = ? AND aliases IS NOT NULL"""
+_SLOT = "SELECT slot FROM versions WHERE namespace = ? AND id = ? AND version = ?"
 _LAST_EVENT = """SELECT version, action FROM events
     WHERE namespace = ? AND id = ? ORDER BY seq DESC LIMIT 1"""
 
@@ -66,8 +76,15 @@ class Transaction:
             self._revision = take_revision(self.connection, self.namespace, self.operation)
         return self._revision
 
-    def put(self, edit: Edit, content: Content, vector: bytes) -> str:
-        """Store an edit unless it is live already; return its id."""
+    def put(self, edit: Edit, content: Content, vector: bytes, *, takes: Edit | None = None) -> str:
+        """Store an edit unless it is live already; return its id.
+
+        Args:
+            edit: The edit.
+            content: The same, encoded.
+            vector: The vectors of its wordings, one after the other.
+            takes: A stored edit whose place it takes, whatever its own slot says.
+        """
         mark = digest(content)
         id_ = edit.id or self._live_id(mark) or uuid.uuid4().hex
         row = self._execute(
@@ -75,8 +92,11 @@ class Transaction:
         ).fetchone()
         if row is not None and row["digest"] == mark:
             return id_
-        slot = edit.slot or None  # a prompt of nothing but punctuation names no slot
-        self._supersede_rivals(edit, id_, slot)
+        place = place_of(edit)
+        if place is None and takes is not None:
+            place = self._place_of(takes)
+        self._supersede_rivals(edit, id_, place, takes)
+        slot = None if place is None else place.key
         version = self._add_version(id_, content, slot=slot, mark=mark, vector=vector)
         self._make_live(id_, version, "add")
         return id_
@@ -144,26 +164,58 @@ class Transaction:
         self._execute("INSERT INTO vectors (key, vector) VALUES (?, ?)", key, vector)
         return version
 
-    def _supersede_rivals(self, edit: Edit, id_: str, slot: str | None) -> None:
-        """End the edits whose slot and time the new one takes.
+    def _supersede_rivals(
+        self, edit: Edit, id_: str, place: Place | None, takes: Edit | None
+    ) -> None:
+        """End the edits whose place and time the new one takes.
 
         The time before the new edit stays theirs, or, if there is none, the
         time after it: under the same id, as a new version. An edit that holds
         on both sides keeps the first only, as what was superseded does not
         come back by itself.
         """
-        if slot is None:
-            return
         start, until = moment(edit.valid_from), moment(edit.valid_until)
-        window = {"namespace": self.namespace, "slot": slot, "id": id_}
-        rivals = self.connection.execute(_RIVALS, {**window, "start": start, "until": until})
-        for rival in rivals.fetchall():
+        window = {"namespace": self.namespace, "id": id_, "start": start, "until": until}
+        rivals = {} if place is None else self._rivals(place, window)
+        if takes is not None:
+            for row in self.connection.execute(_TAKEN, {**window, "taken": takes.id}):
+                rivals[row["key"]] = row
+        for _, rival in sorted(rivals.items()):
             self._end(rival["id"], rival["version"], "supersede", superseded_by=id_)
             left = _time_left(rival["valid_from"], rival["valid_until"], start, until)
             if left:
-                self._shorten(rival["id"], rival["version"], left, slot=slot)
+                self._shorten(rival["id"], rival["version"], left, slot=rival["slot"])
 
-    def _shorten(self, id_: str, version: int, left: dict[str, str], *, slot: str) -> None:
+    def _rivals(self, place: Place, window: dict[str, str | None]) -> dict[int, sqlite3.Row]:
+        """Return the live edits that give way to one at `place`, by their keys."""
+        lookups = [(_RIVALS, place.slot, place.key), (_RIVALS_BY_OTHER_NAME, place.slot, place.key)]
+        # Not alias with alias: two subjects may share a nickname.
+        others = zip(place.other_slots, place.other_keys, strict=True)
+        lookups += [(_RIVALS, slot, key) for slot, key in others]
+        found: dict[int, sqlite3.Row] = {}
+        for statement, slot, key in lookups:
+            for low, high in _ranges(slot, key):
+                rows = self.connection.execute(statement, {**window, "low": low, "high": high})
+                found.update((row["key"], row) for row in rows.fetchall())
+        return {
+            key: row
+            for key, row in found.items()
+            if place.value is None or self._value(key) == place.value
+        }
+
+    def _value(self, key: int) -> str:
+        """Return what a stored version says of its slot."""
+        row = self._execute("SELECT target_new, statement FROM versions WHERE key = ?", key)
+        target, statement = row.fetchone()
+        return normalise(target if statement is None else statement)
+
+    def _place_of(self, stored: Edit) -> Place | None:
+        """Return the place of the slot that a stored edit has; None if it has none."""
+        row = self._execute(_SLOT, self.namespace, stored.id, stored.version).fetchone()
+        slot = None if row is None else row["slot"]
+        return None if slot is None else Place(slot.partition(VALUE_MARK)[0])
+
+    def _shorten(self, id_: str, version: int, left: dict[str, str], *, slot: str | None) -> None:
         """Let a superseded edit go on, as a new version, over the time that is left to it."""
         row = self._stored(id_, version)
         content = tuple(left.get(name, row[name]) for name in CONTENT)
@@ -173,13 +225,25 @@ class Transaction:
 
     def _make_live(self, id_: str, version: int, action: Action) -> None:
         self._execute(_INSERT_LIVE, self.namespace, id_, version)
+        self._forget_other_slots(id_)
+        row = self._execute(_WITH_ALIASES, self.namespace, id_, version).fetchone()
+        place = None if row is None else place_of(decode(row))
+        if place is not None:
+            self.connection.executemany(
+                "INSERT INTO other_slots (namespace, slot, id) VALUES (?, ?, ?)",
+                [(self.namespace, key, id_) for key in place.other_keys],
+            )
         self._note(action, id_, version)
 
     def _end(
         self, id_: str, version: int, action: Action, *, superseded_by: str | None = None
     ) -> None:
         self._execute("DELETE FROM live WHERE namespace = ? AND id = ?", self.namespace, id_)
+        self._forget_other_slots(id_)
         self._note(action, id_, version, superseded_by)
+
+    def _forget_other_slots(self, id_: str) -> None:
+        self._execute("DELETE FROM other_slots WHERE namespace = ? AND id = ?", self.namespace, id_)
 
     def _note(
         self, action: Action, id_: str, version: int, superseded_by: str | None = None
@@ -225,6 +289,18 @@ class Transaction:
 
     def _execute(self, statement: str, *parameters: object) -> sqlite3.Cursor:
         return self.connection.execute(statement, parameters)
+
+
+def _ranges(slot: str, key: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return the keys that give way to `key`, as ranges from the first to before the last.
+
+    Without a value: the slot, and all its values. With one: that value, and
+    the slot, which may hold the same value as its only one. No text in the
+    ledger has a NUL character.
+    """
+    if key == slot:
+        return (slot, f"{slot}\0"), (f"{slot}{VALUE_MARK}", f"{slot}{chr(ord(VALUE_MARK) + 1)}")
+    return (key, f"{key}\0"), (slot, f"{slot}\0")
 
 
 def _time_left(

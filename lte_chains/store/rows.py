@@ -22,11 +22,13 @@ CONTENT = (
     "valid_until",
     "source",
     "metadata",
+    "aliases",
+    "many_valued",
 )
-"""The columns that hold what the caller gave, in the order of `encode`."""
+"""The columns that hold what the caller gave, in the order of `encode`; new ones go last."""
 
-Content = tuple[str | None, ...]
-"""An edit's content, one text for each column of `CONTENT`."""
+Content = tuple[str | int | None, ...]
+"""An edit's content, one value for each column of `CONTENT`."""
 
 
 def encode(edit: Edit) -> Content:
@@ -46,9 +48,11 @@ def encode(edit: Edit) -> Content:
         moment(edit.valid_until),
         edit.source,
         _json_object(edit.metadata),
+        json.dumps(edit.aliases, ensure_ascii=False) if edit.aliases else None,
+        None if edit.many_valued is None else int(edit.many_valued),
     )
     try:
-        "".join(text for text in (*content, edit.id) if text is not None).encode()
+        "".join(text for text in (*content, edit.id) if isinstance(text, str)).encode()
     except UnicodeEncodeError as error:
         raise InvalidEditError(
             f"an edit's text is not valid Unicode ({error.reason} at {error.start}): "
@@ -58,14 +62,24 @@ def encode(edit: Edit) -> Content:
 
 
 def digest(content: Content) -> bytes:
-    """Return a hash that two edits share if and only if their content is the same."""
-    return hashlib.sha256(json.dumps(content).encode()).digest()
+    """Return a hash that two edits share if and only if their content is the same.
+
+    Columns that came later and are empty do not count: a hash stays what an
+    earlier version wrote.
+    """
+    used = len(content)
+    while used and content[used - 1] is None:
+        used -= 1
+    return hashlib.sha256(json.dumps(content[:used]).encode()).digest()
 
 
 def decode(row: sqlite3.Row) -> Edit:
     """Return the edit of a row of the versions table."""
     fields: dict[str, Any] = {name: row[name] for name in CONTENT}
     fields["metadata"] = json.loads(fields["metadata"])
+    fields["aliases"] = json.loads(fields["aliases"] or "[]")
+    if fields["many_valued"] is not None:
+        fields["many_valued"] = bool(fields["many_valued"])
     for name in ("valid_from", "valid_until"):
         if fields[name] is not None:
             fields[name] = datetime.fromisoformat(fields[name])

@@ -1,10 +1,11 @@
 """The SQLite file: its tables, its marks, and how it is opened.
 
-`versions` holds every text ever stored, `vectors` its embedding, `events` what
-each revision did to which version; all three only grow (a purge is the one
-exception). `live` is the ledger's state at its latest revision, kept in the same
-transactions so that slots are found by an index lookup; `pending` likewise
-names the proposed versions that nobody has decided on.
+`versions` holds every text ever stored, `vectors` the embeddings of its wordings
+(one after the other in one value), `events` what each revision did to which
+version; all three only grow (a purge is the one exception). `live` is the ledger's
+state at its latest revision, kept in the same transactions so that slots are found
+by an index lookup, and `other_slots` are the same slots by the subject's aliases;
+`pending` likewise names the proposed versions that nobody has decided on.
 
 A file of an earlier format is brought up to date when it is opened, one format
 after the other, in one transaction.
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x4C544531
 """Marks a file as ours ("LTE1"), in SQLite's header."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Format of the tables below; a file of an earlier one is migrated, of a later one refused."""
 BUSY_SECONDS = 30.0
 """How long a call waits for another process's transaction."""
@@ -98,6 +99,17 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
             PRIMARY KEY (namespace, id)
         ) WITHOUT ROWID""",
         """CREATE INDEX pending_by_digest ON pending (namespace, digest, key)""",
+    ),
+    3: (
+        """ALTER TABLE versions ADD COLUMN aliases TEXT""",
+        """ALTER TABLE versions ADD COLUMN many_valued INTEGER""",
+        """CREATE TABLE other_slots (
+            namespace TEXT NOT NULL,
+            slot TEXT NOT NULL,
+            id TEXT NOT NULL,
+            PRIMARY KEY (namespace, slot, id)
+        ) WITHOUT ROWID""",
+        """CREATE INDEX other_slots_by_id ON other_slots (namespace, id)""",
     ),
 }
 """What makes each format out of the one before it."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,10 @@ from lte_chains.edit import Edit
 from lte_chains.errors import StoreError, UnknownEditError
 from lte_chains.store.base import HistoryEntry, Vectors, VectorSpace, check_space
 from lte_chains.store.database import Database, demand_erasure
-from lte_chains.store.ledger import STATE_AT, Transaction, require_known, take_revision
+from lte_chains.store.ledger import STATE_AT, Transaction, require_known
 from lte_chains.store.proposals import PENDING, ProposalTransaction
 from lte_chains.store.rows import decode, encode, moment
+from lte_chains.store.space import blob, claim_space, read_space, replace_vectors, unpacked
 
 if TYPE_CHECKING:
     from lte_chains.index import VectorIndex
@@ -86,7 +88,7 @@ class SQLiteStore:
     def space(self) -> VectorSpace | None:
         """Return the space of the stored vectors; None before the first edit."""
         with self._database.reading() as connection:
-            return _read_space(connection)
+            return read_space(connection)
 
     def revision(self, namespace: str) -> int:
         """Return the latest revision of a namespace; 0 if it never held an edit."""
@@ -94,30 +96,44 @@ class SQLiteStore:
             return _head(connection, namespace)
 
     def add(
-        self, namespace: str, edits: Sequence[Edit], vectors: Vectors, *, fingerprint: str
+        self,
+        namespace: str,
+        edits: Sequence[Edit],
+        vectors: Sequence[Vectors],
+        *,
+        fingerprint: str,
+        takes: Sequence[Edit | None] | None = None,
     ) -> list[str]:
         """Store edits in order, in one transaction, and return their ids; see `EditStore`."""
         if not edits:
             return []
         contents = [encode(edit) for edit in edits]
         with self._database.writing() as connection:
-            _claim_space(connection, VectorSpace(fingerprint, vectors.shape[1]))
+            claim_space(connection, VectorSpace(fingerprint, vectors[0].shape[-1]))
             transaction = Transaction(connection, namespace, "add")
-            rows = zip(edits, contents, vectors, strict=True)
-            return [transaction.put(edit, content, _blob(v)) for edit, content, v in rows]
+            rows = zip(edits, contents, vectors, takes or [None] * len(edits), strict=True)
+            return [
+                transaction.put(edit, content, blob(own), takes=taken)
+                for edit, content, own, taken in rows
+            ]
 
     def propose(
-        self, namespace: str, edits: Sequence[Edit], vectors: Vectors, *, fingerprint: str
+        self,
+        namespace: str,
+        edits: Sequence[Edit],
+        vectors: Sequence[Vectors],
+        *,
+        fingerprint: str,
     ) -> list[str]:
         """Store edits as pending, in one transaction, and return their ids; see `EditStore`."""
         if not edits:
             return []
         contents = [encode(edit) for edit in edits]
         with self._database.writing() as connection:
-            _claim_space(connection, VectorSpace(fingerprint, vectors.shape[1]))
+            claim_space(connection, VectorSpace(fingerprint, vectors[0].shape[-1]))
             transaction = ProposalTransaction(connection, namespace, "propose")
             rows = zip(edits, contents, vectors, strict=True)
-            return [transaction.propose(edit, content, _blob(v)) for edit, content, v in rows]
+            return [transaction.propose(edit, content, blob(v)) for edit, content, v in rows]
 
     def pending(self, namespace: str) -> list[Edit]:
         """Return the pending edits, oldest first."""
@@ -164,21 +180,25 @@ class SQLiteStore:
         self._database.erase_traces()
         return revision
 
-    def reembed(self, embed: Callable[[Sequence[Edit]], Vectors], *, fingerprint: str) -> None:
+    def reembed(
+        self, embed: Callable[[Sequence[Edit]], Sequence[Vectors]], *, fingerprint: str
+    ) -> None:
         """Replace the vectors of all versions in all namespaces, in one transaction.
 
         Embedding happens before the transaction; what others add in the meantime
         is embedded in further rounds, until there is nothing new.
         """
         fresh: dict[int, bytes] = {}
+        space: VectorSpace | None = None
         while True:
             with self._database.writing() as connection:
                 rows = connection.execute(_NEWER, (max(fresh, default=0),)).fetchall()
                 if not rows:
-                    _replace_vectors(connection, fresh, fingerprint)
+                    replace_vectors(connection, fresh, space)
                     return
             vectors = embed([decode(row) for row in rows])
-            fresh |= {row["key"]: _blob(v) for row, v in zip(rows, vectors, strict=True)}
+            space = VectorSpace(fingerprint, vectors[0].shape[-1])
+            fresh |= {row["key"]: blob(own) for row, own in zip(rows, vectors, strict=True)}
 
     def edits(self, namespace: str, *, as_of: int | datetime | None = None) -> list[Edit]:
         """Return the live edits, oldest first; those of an earlier moment with `as_of`."""
@@ -233,13 +253,19 @@ class SQLiteStore:
         return hits
 
     def vectors(self, namespace: str, ids: Sequence[str]) -> dict[str, Vectors]:
-        """Return the vectors of those of the edits that are live, by id."""
+        """Return the vectors of those of the edits that are live, by id; see `EditStore`."""
+        return {id_: own[0] for id_, own in self.wordings(namespace, ids).items()}
+
+    def wordings(self, namespace: str, ids: Sequence[str]) -> dict[str, Vectors]:
+        """Return all vectors of those of the edits that are live, by id; see `EditStore`."""
         with self._database.reading() as connection:
+            space = read_space(connection)
             parameters = (namespace, json.dumps(list(ids)))
             rows = connection.execute(_VECTORS_BY_ID, parameters).fetchall()
-        import numpy as np
-
-        return {row["id"]: np.frombuffer(row["vector"], np.float32) for row in rows}
+        if space is None:
+            return {}
+        with self._whole_vectors():
+            return {row["id"]: unpacked(row["vector"], space.dimension) for row in rows}
 
     def close(self) -> None:
         """Release the file; further calls raise `StoreError`."""
@@ -265,12 +291,12 @@ class SQLiteStore:
         if index.dimension != space.dimension:
             index = self._indexes[slot] = VectorIndex(space.dimension)
         with self._database.reading() as connection:
-            check_space(_read_space(connection) or space, space)
+            check_space(read_space(connection) or space, space)
             head = _head(connection, namespace)
         if index.revision < head:
             with index.lock, self._database.reading() as connection:
                 # Once more, in the state that is read now.
-                check_space(_read_space(connection) or space, space)
+                check_space(read_space(connection) or space, space)
                 self._catch_up(index, connection, namespace)
         return index
 
@@ -285,11 +311,16 @@ class SQLiteStore:
             "AND operation IN ('reembed', 'purge')",  # a purged vector must not stay in memory
             parameters,
         ).fetchone()
-        try:
+        with self._whole_vectors():
             if since == 0 or stale is not None:
                 index.rebuild(head, map(tuple, connection.execute(_ALL_VECTORS, (namespace,))))
             else:
                 index.update(head, map(tuple, connection.execute(_CHANGED_VECTORS, parameters)))
+
+    @contextmanager
+    def _whole_vectors(self) -> Iterator[None]:
+        try:
+            yield
         except ValueError as error:
             raise StoreError(
                 f"{self.name} holds vectors of a wrong length: the file is damaged; restore it "
@@ -299,39 +330,6 @@ class SQLiteStore:
 
 def _head(connection: sqlite3.Connection, namespace: str) -> int:
     return int(connection.execute(_HEAD, (namespace,)).fetchone()[0])
-
-
-def _read_space(connection: sqlite3.Connection) -> VectorSpace | None:
-    row = connection.execute("SELECT value FROM meta WHERE name = 'space'").fetchone()
-    return None if row is None else VectorSpace(**json.loads(row["value"]))
-
-
-def _claim_space(connection: sqlite3.Connection, space: VectorSpace) -> None:
-    """Record the space of a new store's first vectors; later ones must be of it."""
-    recorded = _read_space(connection)
-    if recorded is not None:
-        check_space(recorded, space)
-        return
-    _write_space(connection, space)
-
-
-def _write_space(connection: sqlite3.Connection, space: VectorSpace) -> None:
-    text = json.dumps({"fingerprint": space.fingerprint, "dimension": space.dimension})
-    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('space', ?)", (text,))
-
-
-def _replace_vectors(
-    connection: sqlite3.Connection, fresh: dict[int, bytes], fingerprint: str
-) -> None:
-    if not fresh:
-        connection.execute("DELETE FROM meta WHERE name = 'space'")
-        return
-    changes = [(vector, key) for key, vector in fresh.items()]
-    connection.executemany("UPDATE vectors SET vector = ? WHERE key = ?", changes)
-    dimension = len(changes[0][0]) // 4  # float32
-    _write_space(connection, VectorSpace(fingerprint, dimension))
-    for row in connection.execute("SELECT DISTINCT namespace FROM revisions").fetchall():
-        take_revision(connection, row["namespace"], "reembed")
 
 
 def _revision_at(connection: sqlite3.Connection, namespace: str, as_of: int | datetime) -> int:
@@ -365,9 +363,3 @@ def _history_entry(row: sqlite3.Row) -> HistoryEntry:
         edit=None if row["key"] is None else decode(row),
         superseded_by=row["superseded_by"],
     )
-
-
-def _blob(vector: Vectors) -> bytes:
-    import numpy as np
-
-    return np.ascontiguousarray(vector, np.float32).tobytes()

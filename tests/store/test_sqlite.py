@@ -60,11 +60,11 @@ def test_a_batch_that_fails_in_the_middle_leaves_nothing(
 
     put, calls = Transaction.put, []
 
-    def failing(self, *arguments):
+    def failing(self, *arguments, **options):
         calls.append(1)
         if len(calls) == 50:
             raise MemoryError
-        return put(self, *arguments)
+        return put(self, *arguments, **options)
 
     with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
         memory.add_edits([fact(0)])

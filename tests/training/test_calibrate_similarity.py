@@ -26,7 +26,7 @@ class _Angles(Embeddings):
 
 SOURCE = Source(
     name="plane",
-    edits=[Edit(prompt="a@0", target_new="x"), Edit(prompt="b@90", target_new="y")],
+    edits=[Edit.from_statement("a@0"), Edit.from_statement("b@90")],
     in_scope_kind="near",
     in_scope=[(0, "q@10"), (0, "q@20"), (1, "q@80"), (1, "q@60")],  # cosines .985 .940 .985 .866
     out_of_scope_kind="far",
@@ -49,9 +49,15 @@ def test_the_lowest_threshold_that_separates_is_chosen():
 
 
 def test_a_right_edit_behind_three_others_is_missed_at_any_threshold():
-    crowd = [Edit(prompt=f"{n}@{n}", target_new="x") for n in (0, 1, 2, 3)]
+    crowd = [Edit.from_statement(f"{n}@{n}") for n in (0, 1, 2, 3)]
     source = Source("crowd", crowd, "near", [(3, "q@0")])
     assert score(source, _Angles()).passed(-0.5) == 0
+
+
+def test_an_edit_scores_by_the_best_of_its_wordings():
+    edit = Edit(prompt="a@0", target_new="b@40")  # found by "a@0" and by "a@0 b@40"
+    source = Source("two", [edit, Edit.from_statement("c@90")], "near", [(0, "q@35")])
+    assert score(source, _Angles()).right == pytest.approx([0.9962], abs=1e-4)
 
 
 def test_the_four_sources_are_read(tmp_path):

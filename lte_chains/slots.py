@@ -1,0 +1,98 @@
+"""Which live edits a new one replaces: decided by rule, from the edits alone.
+
+A slot is what an edit sets (`Edit.slot`). An edit of a relation with one value
+replaces whatever its slot holds; one of a relation with many values replaces
+only the same value. An alias is another name of the subject, so an edit about
+that name is about the same slot.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+
+from lte_chains.edit import Edit, normalise, slot_of
+from lte_chains.relations import is_many_valued_relation
+
+VALUE_MARK = "\x1e"
+"""Between a slot and one of its many values; normalised text holds no such character."""
+
+
+@dataclass(frozen=True)
+class Place:
+    r"""Where an edit stands among others: the keys under which the ledger finds its rivals.
+
+    Example:
+        >>> edit = Edit(prompt="Ann has a child,", target_new="Bob", subject="Ann",
+        ...             relation="child", aliases=("Anna",))
+        >>> place_of(edit)
+        Place(slot='ann\x1fchild', value='bob', other_slots=('anna\x1fchild',))
+    """
+
+    slot: str
+    """The slot, by the edit's own subject or prompt."""
+    value: str | None = None
+    """The value, if the relation has many; None if the slot has one."""
+    other_slots: tuple[str, ...] = ()
+    """The slot by each of the subject's aliases."""
+
+    @property
+    def key(self) -> str:
+        """The slot, and with many values the value: what two live edits never share."""
+        return self._key(self.slot)
+
+    @property
+    def other_keys(self) -> tuple[str, ...]:
+        """The same by each alias."""
+        return tuple(self._key(slot) for slot in self.other_slots)
+
+    def _key(self, slot: str) -> str:
+        return slot if self.value is None else f"{slot}{VALUE_MARK}{self.value}"
+
+
+def is_many_valued(edit: Edit) -> bool:
+    """Return whether an edit adds to what its slot holds: as it says, else by its relation.
+
+    Example:
+        >>> is_many_valued(Edit(prompt="Ann speaks", target_new="Welsh", relation="languages"))
+        True
+        >>> is_many_valued(Edit(prompt="Ann's pets are", target_new="a cat", many_valued=True))
+        True
+    """
+    if edit.many_valued is not None:
+        return edit.many_valued
+    return edit.relation is not None and is_many_valued_relation(edit.relation)
+
+
+def place_of(edit: Edit) -> Place | None:
+    """Return where an edit stands; None for free text without a slot."""
+    slot = edit.slot or None  # a prompt of nothing but punctuation names no slot
+    if slot is None:
+        return None
+    others = dict.fromkeys(slot for slot in map(partial(_slot_under, edit), edit.aliases) if slot)
+    others.pop(slot, None)
+    return Place(slot, value_of(edit) if is_many_valued(edit) else None, tuple(others))
+
+
+def value_of(edit: Edit) -> str:
+    """Return what an edit says of its slot, in the form in which values are compared."""
+    return normalise(edit.target_new if edit.statement is None else edit.statement)
+
+
+def renamed(text: str, name: str, other: str) -> str:
+    """Return a text with a name replaced by another, or preceded by it if the name is not there.
+
+    Example:
+        >>> renamed("Who runs acme?", "Acme", "Acme Corp."), renamed("Who is it?", "Acme", "ACM")
+        ('Who runs Acme Corp.?', 'ACM: Who is it?')
+    """
+    named = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+    changed, found = named.subn(lambda _: other, text)
+    return changed if found else f"{other}: {text}"
+
+
+def _slot_under(edit: Edit, alias: str) -> str | None:
+    """Return what an edit's slot would be if its subject were called by an alias."""
+    prompt = renamed(edit.prompt, edit.subject or "", alias)
+    return slot_of(alias, edit.relation, prompt if edit.statement is None else None)

@@ -1,0 +1,70 @@
+"""Vectors as a SQLite ledger keeps them, and the space that it records them to be of."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from lte_chains.store.base import Vectors, VectorSpace, check_space
+from lte_chains.store.ledger import take_revision
+
+
+def read_space(connection: sqlite3.Connection) -> VectorSpace | None:
+    """Return the recorded space; None before the first edit."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'space'").fetchone()
+    return None if row is None else VectorSpace(**json.loads(row["value"]))
+
+
+def claim_space(connection: sqlite3.Connection, space: VectorSpace) -> None:
+    """Record the space of a new store's first vectors; later ones must be of it.
+
+    Raises:
+        EmbeddingError: They are of another.
+    """
+    recorded = read_space(connection)
+    if recorded is not None:
+        check_space(recorded, space)
+        return
+    _write_space(connection, space)
+
+
+def replace_vectors(
+    connection: sqlite3.Connection, fresh: dict[int, bytes], space: VectorSpace | None
+) -> None:
+    """Exchange the vectors of all versions, in a space of their own; None if there are none."""
+    if space is None:
+        connection.execute("DELETE FROM meta WHERE name = 'space'")
+        return
+    changes = [(vectors, key) for key, vectors in fresh.items()]
+    connection.executemany("UPDATE vectors SET vector = ? WHERE key = ?", changes)
+    _write_space(connection, space)
+    for row in connection.execute("SELECT DISTINCT namespace FROM revisions").fetchall():
+        take_revision(connection, row["namespace"], "reembed")
+
+
+def blob(vectors: Vectors) -> bytes:
+    """Return one vector, or several one after the other, as float32 bytes."""
+    import numpy as np
+
+    return np.ascontiguousarray(vectors, np.float32).tobytes()
+
+
+def unpacked(stored: bytes, dimension: int) -> Vectors:
+    """Return the vectors of a stored value, shape (wordings, dimension).
+
+    Raises:
+        ValueError: Its length is no multiple of the dimension's.
+
+    Example:
+        >>> import numpy as np
+        >>> unpacked(blob(np.float32([[1, 0], [0, 1]])), 2).shape
+        (2, 2)
+    """
+    import numpy as np
+
+    return np.frombuffer(stored, np.float32).reshape(-1, dimension)
+
+
+def _write_space(connection: sqlite3.Connection, space: VectorSpace) -> None:
+    text = json.dumps({"fingerprint": space.fingerprint, "dimension": space.dimension})
+    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('space', ?)", (text,))

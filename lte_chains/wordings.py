@@ -1,0 +1,31 @@
+"""The texts under which an edit is found: each is embedded, and the best one counts."""
+
+from __future__ import annotations
+
+from lte_chains.edit import Edit
+from lte_chains.slots import renamed
+
+
+def wordings(edit: Edit) -> tuple[str, ...]:
+    """Return the texts under which an edit is found, its own first, each once.
+
+    Example:
+        >>> edit = Edit(prompt="Who runs Acme?", target_new="Jane Doe", subject="Acme",
+        ...             aliases=("Acme Corp.",))
+        >>> wordings(edit)
+        ('Who runs Acme?', 'Who runs Acme? Jane Doe', 'Who runs Acme Corp.?')
+    """
+    own = indexed_text(edit)
+    others = [renamed(own, edit.subject or "", alias) for alias in edit.aliases]
+    answered = [edit.descriptor] if edit.statement is None else []
+    return tuple(dict.fromkeys((own, *answered, *others)))
+
+
+def indexed_text(edit: Edit) -> str:
+    """Return an edit's own wording: its prompt, or its statement.
+
+    Example:
+        >>> indexed_text(Edit(prompt="The CEO of Acme is", target_new="Jane Doe"))
+        'The CEO of Acme is'
+    """
+    return edit.prompt if edit.statement is None else edit.statement
