@@ -15,9 +15,10 @@ from lte_chains.embeddings import default_embeddings
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.batching import BatchedEmbeddings
 from lte_chains.evaluation.metrics import mean
+from lte_chains.evaluation.separation import judge_pairs, read_pairs, separation
 from lte_chains.memory import EditMemory
 from lte_chains.retriever import EditRetriever
-from lte_chains.scope import SimilarityGate
+from lte_chains.scope import CrossEncoderGate, ScopeGate, SimilarityGate
 
 
 def evaluate_retrieval(
@@ -27,6 +28,8 @@ def evaluate_retrieval(
     k_values: Sequence[int] = (1, 3, 10),
     limit: int | None = None,
     embeddings: Embeddings | None = None,
+    gate: ScopeGate | None = None,
+    pairs: str | Path | None = None,
 ) -> dict[str, Any]:
     """Put every row's edit into one memory, then look for the edits by the rows' probes.
 
@@ -42,6 +45,10 @@ def evaluate_retrieval(
       "unrelated" are the rows' own prompts, each asked as if the edits of its
       subject and of its slot had not been made.
 
+    - ``separation``: how well the gate's scores keep right edits and clean
+      locality probes apart at every threshold, and how true they are; see
+      `separation`.
+
     If rows conflict over a slot, the memory's rule decides, and the edit that
     holds the slot afterwards is the right one for all of them; ``superseded``
     counts the rows whose own edit gave way. Rates are None where the data has
@@ -53,17 +60,21 @@ def evaluate_retrieval(
         k_values: The ks for which recall is reported.
         limit: Read only that many rows, from the front.
         embeddings: The embedder; the memory's default if None.
+        gate: The scope gate; the retriever's default if None.
+        pairs: A file of labelled pairs (see `read_pairs`), to be judged by the gate as well
+            and reported as ``pairs``.
 
     Raises:
-        DataError: The file cannot be read.
+        DataError: A file cannot be read.
         ConfigError: A k is not a positive whole number.
     """
     if not k_values or min(k_values) < 1:
         raise ConfigError(f"k_values must be whole numbers of at least 1, not {list(k_values)}")
     cases = read_cases(data, limit=limit)
+    labelled = read_pairs(pairs) if pairs is not None else []
     with memory_of(cases, embeddings) as memory:
         ungated = memory.as_retriever(k=max(k_values), gate=None)
-        gated = memory.as_retriever(k=k)
+        gated = memory.as_retriever(k=k, **({"gate": gate} if gate is not None else {}))
         holders = slot_holders(memory)
         in_scope, out_of_scope = _in_scope(cases), _out_of_scope(cases)
         recall = {
@@ -86,6 +97,8 @@ def evaluate_retrieval(
             "recall": recall,
             "passed": passed,
             "false_fire": false_fire,
+            "separation": _separation(in_scope, out_of_scope["locality"], holders, gated),
+            **({"pairs": judge_pairs(labelled, gated.gate)} if labelled and gated.gate else {}),
             "counts": {
                 **{kind: len(probes) for kind, probes in in_scope.items()},
                 **{kind: len(prompts) for kind, prompts in out_of_scope.items()},
@@ -179,9 +192,25 @@ def _same_thing(first: Edit, second: Edit) -> bool:
     return normalise(first.subject) == normalise(second.subject)
 
 
+def _separation(
+    in_scope: Mapping[str, Sequence[tuple[Edit, str]]],
+    clean_locality: Sequence[str],
+    holders: Mapping[str | None, Edit],
+    gated: EditRetriever,
+) -> dict[str, Any]:
+    """Compare the scores of the edits that hold the probes' slots with clean locality probes."""
+    ids = {
+        kind: [(holders[edit.slot].id, question) for edit, question in probes]
+        for kind, probes in in_scope.items()
+    }
+    return separation(ids, clean_locality, gated)
+
+
 def _describe(retriever: EditRetriever, fingerprint: str) -> dict[str, Any]:
     gate = retriever.gate
     described: dict[str, Any] = {"type": type(gate).__name__}
     if isinstance(gate, SimilarityGate):
         described["threshold"] = gate.for_embedder(fingerprint).threshold
+    elif isinstance(gate, CrossEncoderGate):
+        described["threshold"] = gate.threshold
     return described

@@ -1,6 +1,7 @@
 """Scope gates: which of the edits that were found does a query's answer depend on?"""
 
 from lte_chains.scope.base import ScopeGate
+from lte_chains.scope.cross_encoder import CrossEncoderGate
 from lte_chains.scope.similarity import (
     CALIBRATED_THRESHOLDS,
     UNCALIBRATED_THRESHOLD,
@@ -11,6 +12,7 @@ from lte_chains.scope.similarity import (
 __all__ = [
     "CALIBRATED_THRESHOLDS",
     "UNCALIBRATED_THRESHOLD",
+    "CrossEncoderGate",
     "ScopeGate",
     "SimilarityGate",
     "threshold_for",

@@ -8,8 +8,9 @@ whether the same token stands on the other side.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,31 @@ def with_chain(question: str, edits: Iterable[Edit]) -> str:
     """
     known = "; ".join(edit.descriptor for edit in edits)
     return f"{question} given: {known}" if known else question
+
+
+def as_asked(edit: Edit, question: str) -> Edit:
+    """Return the edit under the alias by which the question calls its subject, if it does.
+
+    Example:
+        >>> edit = Edit(prompt="The capital of Burma is", target_new="Mandalay",
+        ...             subject="Burma", aliases=("Myanmar",))
+        >>> as_asked(edit, "What is the capital of Myanmar?").prompt
+        'The capital of Myanmar is'
+    """
+    subject = edit.subject
+    if not edit.aliases or subject is None or _stands_in(subject, question):
+        return edit
+    found = [alias for alias in edit.aliases if _stands_in(alias, question)]
+    if not found:
+        return edit
+    alias = max(found, key=len)
+    statement = None if edit.statement is None else edit.statement.replace(subject, alias)
+    prompt = edit.prompt.replace(subject, alias)
+    return replace(edit, prompt=prompt, statement=statement, subject=alias, aliases=())
+
+
+def _stands_in(name: str, text: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True)
@@ -102,6 +128,7 @@ class PairEncoder:
     def pair(self, question: str, edit: Edit) -> tuple[list[int], list[int]]:
         """Return the pair's token ids and their types."""
         asked = self.question(question)
+        edit = as_asked(edit, question)
         told = self.edit(edit.prompt, edit.target_new, edit.subject, edit.statement)
         subject, target = told.of(SUBJECT), told.of(TARGET)
         elsewhere = told.of(PROMPT)
