@@ -40,7 +40,9 @@ _IDS = uuid.UUID("1d5e6a0c-0d6f-4a5e-9a34-8a5c4b1f2e77")
 """Namespace of the engine's ids: UUIDs, as some engines take nothing else."""
 _BATCH = 1000
 _MARGIN = 8
-"""Rows fetched beyond k, as some may be refused by validity or a filter."""
+"""Edits fetched beyond k, as some may be refused by validity or a filter."""
+_WORDINGS = 2
+"""Under how many wordings most edits are held."""
 
 
 class VectorStoreBridge(SQLiteStore):
@@ -122,7 +124,7 @@ class VectorStoreBridge(SQLiteStore):
             return []
         check_space(recorded, space)
         self.sync(namespace)
-        engine, width = self._engine(namespace, space), k + _MARGIN
+        engine, width = self._engine(namespace, space), (k + _MARGIN) * _WORDINGS
         while True:
             found, full = engine.search(vector, width)
             hits = self._hits(namespace, vector, found, accept)
@@ -177,7 +179,8 @@ class VectorStoreBridge(SQLiteStore):
         """Make the engine hold these edits if they are live, and not if they are not."""
         for start in range(0, len(ids), _BATCH):
             batch = ids[start : start + _BATCH]
-            live, vectors = self.get(engine.namespace, batch), self.vectors(engine.namespace, batch)
+            live = self.get(engine.namespace, batch)
+            vectors = self.wordings(engine.namespace, batch)
             rows = {id_: (live[id_], vectors[id_]) for id_ in live if id_ in vectors}
             engine.replace(batch, rows)
 
@@ -189,9 +192,9 @@ class VectorStoreBridge(SQLiteStore):
         accept: Callable[[Edit], bool] | None,
     ) -> list[tuple[Edit, float]]:
         """Return those of the edits that are live and accepted, by their exact cosines."""
-        live, vectors = self.get(namespace, ids), self.vectors(namespace, ids)
+        live, vectors = self.get(namespace, ids), self.wordings(namespace, ids)
         hits = [
-            (edit, _cosine(vectors[id_], vector))
+            (edit, _best_cosine(vectors[id_], vector))
             for id_, edit in live.items()
             if id_ in vectors and (accept is None or accept(edit))
         ]
@@ -242,27 +245,34 @@ class _Engine:
         return list(dict.fromkeys(metadata["lte_id"] for metadata in own)), len(documents) >= width
 
     def replace(self, ids: Iterable[str], rows: Mapping[str, tuple[Edit, Vectors]]) -> None:
-        """Hold the given rows, and nothing of the other ids."""
-        wanted = {
-            self._key(id_): Document(
-                id=self._key(id_),
-                page_content=self._key(id_),
-                metadata={
-                    "lte_namespace": self.namespace,
-                    "lte_id": id_,
-                    "lte_version": edit.version,
-                    "lte_space": self.space.fingerprint,
-                },
-            )
-            for id_, (edit, _) in rows.items()
-        }
-        vectors = {self._key(id_): vector.tolist() for id_, (_, vector) in rows.items()}
-        self._write([self._key(id_) for id_ in ids], wanted, vectors)
+        """Hold a Document for each wording of the given rows, and none of the other ids."""
+        firsts = {self._key(id_): id_ for id_ in ids}
+        held, stale, new = self._held(list(firsts)), [], []
+        carried: dict[str, list[float]] = {}
+        for first, id_ in firsts.items():
+            edit, vectors = rows.get(id_, (None, ()))
+            metadata = {
+                "lte_namespace": self.namespace,
+                "lte_id": id_,
+                "lte_version": edit and edit.version,
+                "lte_wordings": len(vectors),
+                "lte_space": self.space.fingerprint,
+            }
+            if first in held:
+                if held[first].metadata == metadata:
+                    continue
+                count = held[first].metadata.get("lte_wordings", 1)
+                stale += [self._key(id_, position) for position in range(count)]
+            for position, vector in enumerate(vectors):
+                key = self._key(id_, position)
+                new.append(Document(id=key, page_content=key, metadata=metadata))
+                carried[key] = vector.tolist()
+        with self.carrier.carrying(carried):
+            self._write(stale, new)
 
     def mark(self) -> _Mark:
         """Return what the engine shows; the beginning, if it is new or cannot tell."""
-        key = self._key("", kind="mark")
-        held = self._held([key]).get(key)
+        held = self._held([self._mark_key]).get(self._mark_key)
         if not self._readable:
             return self.checked or _Mark()
         if held is None:
@@ -272,29 +282,21 @@ class _Engine:
     def note(self, mark: _Mark) -> None:
         """Write down what the engine shows now."""
         self.checked = mark
-        key = self._key("", kind="mark")
+        if not self._readable:
+            return
         metadata = {
             "lte_namespace": "",  # no namespace's name: no search of one finds it
             "lte_mark": self.namespace,
             "lte_revision": mark.revision,
             "lte_at": mark.at,
         }
-        if self._readable:
-            document = Document(id=key, page_content=key, metadata=metadata)
-            self._write([key], {key: document}, {})
+        key = self._mark_key
+        document = Document(id=key, page_content=key, metadata=metadata)
+        self._write(list(self._held([key])), [document])
 
-    def _write(
-        self,
-        keys: Sequence[str],
-        wanted: Mapping[str, Document],
-        vectors: Mapping[str, list[float]],
-    ) -> None:
-        held = self._held(keys)
-        same = {k for k, d in wanted.items() if k in held and held[k].metadata == d.metadata}
+    def _write(self, stale: list[str], new: list[Document]) -> None:
         # Deleted first: not every engine overwrites, or passes over ids that are not there.
-        stale = [key for key in held if key not in same]
-        new = [document for key, document in wanted.items() if key not in same]
-        with _explained(), self.carrier.carrying(vectors):
+        with _explained():
             if stale:
                 self.store.delete(stale)
             if new:
@@ -311,8 +313,13 @@ class _Engine:
             # It cannot say, and is taken to pass over ids that it does not hold.
             return {key: Document(page_content=key) for key in keys}
 
-    def _key(self, id_: str, *, kind: str = "edit") -> str:
-        return str(uuid.uuid5(_IDS, json.dumps([kind, self.namespace, id_])))
+    @property
+    def _mark_key(self) -> str:
+        return self._key(None)
+
+    def _key(self, id_: str | None, position: int = 0) -> str:
+        """Return the engine's id of one wording of an edit."""
+        return str(uuid.uuid5(_IDS, json.dumps([self.namespace, id_, position])))
 
 
 class _VectorCarrier(Embeddings):
@@ -352,9 +359,9 @@ def _spelled(vector: Vectors) -> str:
     return _SPELLED + base64.b64encode(vector.astype("float32").tobytes()).decode()
 
 
-def _cosine(a: Vectors, b: Vectors) -> float:
-    product: npt.NDArray[np.float64] = a.astype("float64") * b
-    return float(min(max(product.sum(), -1.0), 1.0))
+def _best_cosine(wordings: Vectors, vector: Vectors) -> float:
+    products: npt.NDArray[np.float64] = (wordings.astype("float64") * vector).sum(axis=1)
+    return float(min(max(products.max(), -1.0), 1.0))
 
 
 @contextmanager

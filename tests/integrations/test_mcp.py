@@ -11,8 +11,10 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 from fastmcp.exceptions import McpError, ToolError
+from typer.testing import CliRunner
 
 from lte_chains import Edit, EditMemory
+from lte_chains.cli import app
 from lte_chains.errors import ConfigError
 from lte_chains.integrations.mcp import WRITES, build_server
 from lte_chains.prompts import knowledge_editing_prompt
@@ -215,6 +217,21 @@ def test_missing_extra_is_named():
     code = "import sys; sys.modules['fastmcp'] = None; import lte_chains.integrations.mcp"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "pip install 'lte-chains[mcp]'" in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--allow", "add,write"], 2, "write: choose among add, retract, propose"),
+        (["--store", "mistyped.db"], 1, "no edit memory at 'mistyped.db'"),
+    ],
+)
+def test_command_refuses_what_it_cannot_serve(tmp_path, monkeypatch, arguments, code, said):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["mcp", *arguments], env={"TERM": "dumb", "COLUMNS": "200"})
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

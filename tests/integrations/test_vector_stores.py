@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import dataclasses
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 from lte_chains import Edit, EditMemory
 from lte_chains.errors import ConfigError, EmbeddingError, StoreError, UnknownEditError
-from lte_chains.integrations.vector_stores import VectorStoreBridge
+from lte_chains.integrations.vector_stores import VectorStoreBridge, _VectorCarrier
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 from tests.fakes_llm import EDIT, QUESTION
 
@@ -96,13 +95,17 @@ class Engine:
         """The same ledger with the built-in index."""
         return EditMemory.open(self.path, embeddings=BagOfWordsEmbeddings(dim=DIM))
 
-    def held(self, namespace: str = "default") -> set[str]:
-        """The ids of all edits that the engine itself holds of a namespace."""
-        from lte_chains.integrations.vector_stores import _VectorCarrier
+    def held(self) -> set[str]:
+        """The ids of all edits that the engine itself holds."""
+        return {metadata["lte_id"] for metadata in self._metadata()}
 
-        found = self.make(namespace, _VectorCarrier(DIM)).similarity_search("anything", k=100)
-        own = [d.metadata for d in found if d.metadata.get("lte_namespace") == namespace]
-        return {metadata["lte_id"] for metadata in own}
+    def documents(self, id_: str) -> list[dict[str, Any]]:
+        """What the engine itself holds of an edit."""
+        return [metadata for metadata in self._metadata() if metadata["lte_id"] == id_]
+
+    def _metadata(self) -> list[dict[str, Any]]:
+        found = self.make("default", _VectorCarrier(DIM)).similarity_search("anything", k=200)
+        return [d.metadata for d in found if d.metadata["lte_namespace"] == "default"]
 
 
 ENGINES: list[Callable[[Path], tuple[Any, Any]]] = [chroma, faiss_community, qdrant, in_memory]
@@ -215,6 +218,24 @@ def test_validity_and_filter_do_not_cost_results(engine):
         assert len(found(memory, "item 3", k=25, at=datetime(2019, 1, 1, tzinfo=UTC))) == 25
 
 
+def test_edit_is_found_by_each_of_its_wordings_and_once(engine):
+    named = dataclasses.replace(EDIT, aliases=("Umbrella Works", "Hudsucker"))
+    with engine.open() as memory:
+        memory.add_edits([named, *facts(5)])
+        for name in ("Acme", "Umbrella Works", "Hudsucker"):
+            hits = memory.search_edits(f"The CEO of {name} is", 6)
+            assert (hits[0].edit.id, hits[0].score) == ("e1", pytest.approx(1.0, abs=1e-6))
+            assert len({hit.edit.id for hit in hits}) == len(hits) == 6
+        assert len(engine.documents("e1")) == len(
+            memory._shared.store.wordings("default", ["e1"])["e1"]
+        )
+        memory.add_edits([EDIT])  # without its other names
+        assert memory.search_edits("The CEO of Hudsucker is", 6)[0].score < 0.99
+        assert len(engine.documents("e1")) == len(
+            memory._shared.store.wordings("default", ["e1"])["e1"]
+        )
+
+
 def test_engine_holds_no_text(engine):
     secret = Edit(prompt="The code of the vault is", target_new="swordfish", subject="vault")
     with engine.open() as memory:
@@ -317,13 +338,3 @@ def test_bad_arguments_are_refused(tmp_path):
         memory.add_edits([EDIT])
         with pytest.raises(ConfigError, match="must return a VectorStore"):
             found(memory)
-
-
-def test_module_imports_no_engine():
-    code = (
-        "import sys, lte_chains.integrations.vector_stores\n"
-        "print([n for n in ('chromadb', 'langchain_community', 'qdrant_client', 'faiss') "
-        "if n in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
