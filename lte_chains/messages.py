@@ -14,6 +14,7 @@ from langchain_core.messages import BaseMessage, ChatMessage, HumanMessage
 
 from lte_chains.edit import EditMatch
 from lte_chains.prompts import PromptStyle, editing_prefix
+from lte_chains.slots import later_first
 
 LTE_KEY = "lte"
 """Key of the mark in `additional_kwargs`, and of the provenance in `response_metadata`."""
@@ -31,7 +32,8 @@ def apply_edits(
 
     Without a match in scope, without a human message, or if that message is
     edited already, the result is a list of the very same messages. An edit that
-    holds between dates is rendered with them. Blocks of a
+    holds between dates is rendered with them; of several of one slot the latest
+    comes first. Blocks of a
     multimodal message stay as they are and in their order; the prompt goes in
     front of its first text.
 
@@ -57,7 +59,7 @@ def apply_edits(
         [{'id': 'e1', 'score': 0.9, 'version': None, 'hop': 0}]
     """
     unchanged = list(messages)
-    used = [match for match in matches if match.in_scope]
+    used = later_first([match for match in matches if match.in_scope])
     prefix = editing_prefix([match.edit.dated for match in used], style=style)
     position = last_human(messages)
     if not prefix or position is None or edited_by(messages[position]) is not None:

@@ -9,10 +9,12 @@ that name is about the same slot.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from lte_chains.edit import Edit, normalise, slot_of
+from lte_chains.edit import Edit, EditMatch, normalise, slot_of
 from lte_chains.relations import is_many_valued_relation
 
 VALUE_MARK = "\x1e"
@@ -78,6 +80,31 @@ def place_of(edit: Edit) -> Place | None:
 def value_of(edit: Edit) -> str:
     """Return what an edit says of its slot, in the form in which values are compared."""
     return normalise(edit.target_new if edit.statement is None else edit.statement)
+
+
+def later_first(matches: Sequence[EditMatch]) -> list[EditMatch]:
+    """Return matches with those of one slot in the order of their revisions, the latest first.
+
+    They exchange places among themselves only: whoever reads on to the end has
+    read the newest first, and everything else stays where it was.
+
+    Example:
+        >>> old, new = (Edit(prompt="Acme's CEO is", target_new=name, revision=revision)
+        ...             for name, revision in (("Jane", 1), ("John", 2)))
+        >>> found = later_first([EditMatch(old, 0.9), EditMatch(new, 0.8)])
+        >>> [match.edit.target_new for match in found]
+        ['John', 'Jane']
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, match in enumerate(matches):
+        if match.edit.slot:
+            places[match.edit.slot].append(place)
+    ordered = list(matches)
+    for own in places.values():
+        latest = sorted((matches[place] for place in own), key=lambda m: -(m.edit.revision or 0))
+        for place, match in zip(own, latest, strict=True):
+            ordered[place] = match
+    return ordered
 
 
 def renamed(text: str, name: str, other: str) -> str:

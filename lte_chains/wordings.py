@@ -1,4 +1,13 @@
-"""The texts under which an edit is found: each is embedded, and the best one counts."""
+"""The texts under which an edit is found: each is embedded, and the best one counts.
+
+By the prompt alone, as LTE's published code has it, a question that names the
+answer instead of the subject misses the edit; by the descriptor alone, what asks
+the very prompt is further away. Under both, every kind of question finds its
+edit at least as well as under either one, and hardly more of what is out of scope
+comes near. An alias stands in the place of the subject: indexed by itself it
+would bring the edit to every question that names it. The figures are in
+``docs/retrieval.md``.
+"""
 
 from __future__ import annotations
 

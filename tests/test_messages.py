@@ -136,3 +136,18 @@ def test_edits_of_one_slot_that_hold_at_different_times_are_read_with_their_date
             "The CEO of Acme is John (from 2026-01-01)",
         ],
     )
+
+
+def test_of_several_edits_of_one_slot_the_latest_is_read_first_and_others_keep_their_places():
+    def match(prompt, target, revision):
+        edit = Edit(prompt=prompt, target_new=target, revision=revision)
+        return EditMatch(edit=edit, score=0.9)
+
+    found = [
+        match("The CEO of Acme is", "Jane", 1),
+        match("The seat of Acme is", "Porto", 2),
+        match("The CEO of Acme is", "John", 3),
+    ]
+    [edited] = apply_edits([HumanMessage("q")], found)
+    facts = ["The CEO of Acme is John", "The seat of Acme is Porto", "The CEO of Acme is Jane"]
+    assert edited.content == knowledge_editing_prompt("q", facts)
