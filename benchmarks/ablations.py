@@ -160,14 +160,15 @@ def ask_arms(
     """Ask the base and the shipped weights in other ways."""
     ways: dict[str, tuple[LocalChatModel, dict[str, Any]]] = {
         "base, same prompt": (bench.base, {}),
-        "shipped weights, k = 3": (model, {}),
-        "k = 1": (model, {"k": 1}),
-        "k = 5": (model, {"k": 5}),
+        "shipped weights": (model, {}),
+        "k = 1, as retrieved": (model, {"k": 1, "retrieved": True}),
+        "k = 3, as retrieved": (model, {"k": 3, "retrieved": True}),
+        "k = 5, as retrieved": (model, {"k": 5, "retrieved": True}),
         "edits without the prompt's words": (model, {"style": None}),
-        "no gate": (model, {"gated": False}),
+        "no gate, as retrieved": (model, {"gated": False, "retrieved": True}),
         "no gate, letters instead of MiniLM": (
             model,
-            {"gated": False, "embeddings": LexicalEmbeddings()},
+            {"gated": False, "retrieved": True, "embeddings": LexicalEmbeddings()},
         ),
     }
     for name, (asked, settings) in ways.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from langchain_core.messages import HumanMessage
 
 from lte_chains.answers import alias_match, same_answer
 from lte_chains.cases import Case, Probe, read_cases
-from lte_chains.edit import EditMatch
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.metrics import mean, ngram_entropy
 from lte_chains.evaluation.retrieval import memory_of
@@ -61,10 +61,14 @@ def make_questions(
     k: int = 3,
     limit: int | None = None,
     embeddings: Embeddings | None = None,
+    retrieved: bool = False,
     gated: bool = True,
     style: PromptStyle | None = "training",
 ) -> Questions:
     """Put all edits of a file into a memory, and make the prompts of its probes.
+
+    By default every in-scope prompt holds the right edit, at a random place among
+    the nearest others: what is measured is the model, and not retrieval.
 
     Args:
         data: A KnowEdit-style JSON file. A row may have a ``bridge``: the fact by
@@ -72,7 +76,8 @@ def make_questions(
         k: Edits in one prompt, at most.
         limit: Read only that many rows, from the front.
         embeddings: The memory's embedder; the default if None.
-        gated: Whether edits must pass the gate to stand in a prompt.
+        retrieved: Whether in-scope prompts hold what retrieval finds instead.
+        gated: Whether edits must then pass the gate.
         style: Wording of the prompt; None puts the bare facts before the question.
 
     Raises:
@@ -84,9 +89,16 @@ def make_questions(
         gate = {} if gated else {"gate": None}
         through = memory.as_retriever(k=k, **gate)
         always = memory.as_retriever(k=k, gate=None)
-        asked = [question for case in cases for question in _probes(case, through, style)]
+        finder = through if retrieved else always
+        order = None if retrieved else random.Random(k)  # noqa: S311 - places of edits
+        asked = [q for case in cases for q in _inside(case, finder, style, order)]
         asked += [
-            _question("locality_ungated", probe, always.retrieve(probe.prompt), style)
+            _question("locality", probe, _descriptors(through, probe.prompt), style)
+            for case in cases
+            for probe in _kept(case)
+        ]
+        asked += [
+            _question("locality_ungated", probe, _descriptors(always, probe.prompt), style)
             for case in cases
             for probe in _kept(case)
         ]
@@ -179,17 +191,25 @@ def evaluate_alignment(
     return {"data": str(data), "k": k, "base": before, "aligned": after, "gain": gain}
 
 
-def _probes(case: Case, retriever: EditRetriever, style: PromptStyle | None) -> list[Question]:
-    own = Probe(kind="edit_success", prompt=case.edit.prompt, answers=case.answers)
-    inside = [
-        _question(probe.kind, probe, retriever.retrieve(probe.prompt), style)
-        for probe in (own, *case.rephrase, *case.portability)
-    ]
-    outside = [
-        _question("locality", probe, retriever.retrieve(probe.prompt), style)
-        for probe in _kept(case)
-    ]
-    return inside + outside
+def _inside(
+    case: Case,
+    retriever: EditRetriever,
+    style: PromptStyle | None,
+    order: random.Random | None,
+) -> Iterator[Question]:
+    """Make the in-scope questions; with an order, the right edit is always in the prompt."""
+    target = case.edit.descriptor
+    success = Probe(kind="edit_success", prompt=case.edit.prompt, answers=case.answers)
+    for probe in (success, *case.rephrase, *case.portability):
+        facts = _descriptors(retriever, probe.prompt)
+        if order is not None:
+            facts = [target, *(fact for fact in facts if fact != target)][: retriever.k]
+            order.shuffle(facts)
+        yield _question(probe.kind, probe, facts, style)
+
+
+def _descriptors(retriever: EditRetriever, query: str) -> list[str]:
+    return [match.edit.descriptor for match in retriever.retrieve(query)]
 
 
 def _kept(case: Case) -> list[Probe]:
@@ -197,15 +217,15 @@ def _kept(case: Case) -> list[Probe]:
 
 
 def _question(
-    measure: str, probe: Probe, matches: Sequence[EditMatch], style: PromptStyle | None
+    measure: str, probe: Probe, facts: Sequence[str], style: PromptStyle | None
 ) -> Question:
     inside = not measure.startswith("locality")
     return Question(
         measure=measure,
-        prompt=_prompt(probe.prompt, [match.edit.descriptor for match in matches], style),
+        prompt=_prompt(probe.prompt, facts, style),
         answers=probe.answers if inside else (),
         bare="" if inside else probe.prompt,
-        edited=bool(matches),
+        edited=bool(facts),
     )
 
 

@@ -78,7 +78,7 @@ def test_a_model_that_obeys_every_edit_loses_ungated_locality(rows: Path) -> Non
 
 
 def test_prompts_without_the_wording_hold_the_bare_facts(rows: Path) -> None:
-    questions = make_questions(rows, style=None, embeddings=BagOfWordsEmbeddings(), gated=False)
+    questions = make_questions(rows, style=None, embeddings=BagOfWordsEmbeddings())
     [own] = [q for q in questions.asked if q.measure == "edit_success"]
     assert own.prompt == "The CEO of Acme is Jane\nThe CEO of Acme is"
 

@@ -16,6 +16,7 @@ import pytest
 
 from lte_chains import load_model
 from lte_chains.errors import ConfigError, ModelError
+from lte_chains.local.loading import load_tokenizer
 from lte_chains.training.align import align
 from lte_chains.training.alignment.recipe import AlignmentRecipe, change_recipe, read_recipe
 from lte_chains.training.alignment.trainer import make_trainer, training_arguments
@@ -241,3 +242,36 @@ def test_taking_up_a_finished_run_changes_nothing(
     save_rows(tmp_path / "dev.jsonl")
     first = align(recipe, tmp_path, tmp_path / "run")
     assert align(recipe, tmp_path, tmp_path / "run") == first
+
+
+@pytest.mark.parametrize("name", ["llama2-chat-7b-full", "qwen-chat-7b-lora"])
+def test_the_loss_of_answers_alone_is_trls_own(
+    name: str, families: dict[str, Path], tmp_path: Path
+) -> None:
+    import torch
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    recipe = shrunk(name, families)
+    trainer = make_trainer(
+        recipe,
+        training_arguments(recipe, tmp_path, has_dev=False),
+        [conversations(copies=2)],
+        source=recipe.model,
+        tokenizer=load_tokenizer(recipe.model),
+    )
+    trainer.model.train()
+    for module in trainer.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    batch = next(iter(trainer.get_train_dataloader()))
+    ours = trainer.compute_loss(trainer.model, dict(batch))
+    theirs = SFTTrainer.compute_loss(trainer, trainer.model, dict(batch))
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-4)
+    ours.backward()
+    gradients = [p.grad.clone() for p in trainer.model.parameters() if p.grad is not None]
+    trainer.model.zero_grad()
+    theirs.backward()
+    expected = [p.grad for p in trainer.model.parameters() if p.grad is not None]
+    assert len(gradients) == len(expected) > 0
+    for got, wanted in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-5)

@@ -7,20 +7,23 @@ import json
 import logging
 import random
 import urllib.request
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from langchain_core.language_models import BaseChatModel
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from lte_chains.errors import DataError
+from lte_chains.errors import ConfigError, DataError
 from lte_chains.training.parallel import (
     ParallelConfig,
     ParallelData,
     ParallelRow,
     SourceFile,
     build_parallel_data,
+    keep_own_answers,
+    own_answers,
     read_source,
     subjects_of,
     write_data,
@@ -30,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 _CONFIG = ConfigDict(extra="forbid")
+_LONGEST_OWN_ANSWER = 32
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -69,6 +73,8 @@ class DataRecipe:
     """Files of editing rows, in any format that `align data` reads."""
     held_out: tuple[_Text, ...] = ()
     """Files to be evaluated on: their subjects are left out."""
+    original: _Text | None = None
+    """A model whose own answers stand for the unedited ones, as `load_model` takes it."""
     parallel: ParallelConfig = ParallelConfig()
     """How rows are made of the sources, and how many edits stand in an invented row."""
     invented: Invented | None = None
@@ -117,8 +123,11 @@ def _parallel_rows(
         return ParallelData(train=(), dev=(), config=data.parallel), [], []
     read = [(path, read_source(path, limit=limit)) for path, limit in files]
     withheld = [(path, read_source(path)) for path in held_out]
+    all_cases = [case for _, cases in read for case in cases]
+    if data.original:
+        all_cases = keep_own_answers(all_cases, _original(data.original))
     rows = build_parallel_data(
-        [case for _, cases in read for case in cases],
+        all_cases,
         held_out=[s for path, cases in withheld for s in subjects_of(cases, name=path.name)],
         config=data.parallel,
     )
@@ -146,7 +155,30 @@ def _invented_rows(data: DataRecipe, root: Path, seed: int) -> list[ParallelRow]
         extras=data.parallel.extras,
         shuffle=data.parallel.shuffle,
     )
-    return maker.rows(data.invented.rows)
+    return _answered(maker.rows(data.invented.rows), data.original)
+
+
+def _answered(rows: list[ParallelRow], original: str | None) -> list[ParallelRow]:
+    """Fill in what the original model answers; rows to which it has no answer are left out."""
+    asked = [row.question for row in rows if not row.answer]
+    if not asked:
+        return rows
+    if original is None:
+        raise ConfigError(
+            "data.invented.rows needs data.original: whose own answers are to be kept"
+        )
+    own = own_answers(asked, _original(original))
+    return [
+        replace(row, answer=row.answer or own[row.question])
+        for row in rows
+        if row.answer or row.question in own
+    ]
+
+
+def _original(name: str) -> BaseChatModel:
+    from lte_chains.models import load_model
+
+    return load_model(name, max_new_tokens=_LONGEST_OWN_ANSWER, batch_size=64)
 
 
 def _fetch(source: Source, root: Path) -> Path:

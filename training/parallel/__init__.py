@@ -8,7 +8,7 @@ from lte_chains.training.parallel.build import (
 )
 from lte_chains.training.parallel.case import ParallelCase, Query
 from lte_chains.training.parallel.formats import FORMATS, read_source
-from lte_chains.training.parallel.original import answer_missing
+from lte_chains.training.parallel.original import answer_missing, keep_own_answers, own_answers
 from lte_chains.training.parallel.output import LAYOUTS, SourceFile, write_data
 from lte_chains.training.parallel.split import subjects_of
 from lte_chains.training.parallel.statistics import describe
@@ -25,6 +25,8 @@ __all__ = [
     "answer_missing",
     "build_parallel_data",
     "describe",
+    "keep_own_answers",
+    "own_answers",
     "read_source",
     "subjects_of",
     "write_data",

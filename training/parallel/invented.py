@@ -23,6 +23,9 @@ from lte_chains.training.pretraining.rows import Fact, RowMaker
 from lte_chains.training.pretraining.shipped import shipped
 from lte_chains.training.pretraining.wording import Wording, fact_wordings
 
+OWN_ANSWER = ""
+"""Stands for what the model itself answers without edits, until it has been asked."""
+
 _SOURCE = "invented"
 _KEPT_FOR_TESTS = 0.3
 
@@ -106,6 +109,7 @@ class InventedRows:
             "hop_in_two_edits": self._hop_in_two_edits,
             "fact": self._fact,
             "fact_beside_edits": self._fact_beside_edits,
+            "unknown_beside_edits": self._unknown_beside_edits,
             "fact_edited": lambda: self._applied("fact_edited", self._wording_of_a_fact()),
             "stale_context": self._stale_context,
             "passage": lambda: self._from_plain("passage"),
@@ -240,6 +244,20 @@ class InventedRows:
             others[0] = self._same_subject(fact)
         return self._row(
             "fact_beside_edits", self._asked(fact), fact.object, [], others, variant="irrelevant"
+        )
+
+    def _unknown_beside_edits(self) -> ParallelRow:
+        """Make a question about a strange name with irrelevant edits; the model's own answer."""
+        rng = self._rng
+        wording, subject = self._phrasing.any(0.5), self._names.subject()
+        others = [self._of_another_relation(wording) for _ in range(rng.choice((1, 2, 3, 3)))]
+        if rng.random() < 0.6:
+            another = self._phrasing.own(but=wording.name)
+            prompt = rng.choice(another.prompts).format(s=subject)
+            others[0] = f"{prompt} {self._phrasing.answer(another)}"
+        question = self._phrasing.spoken(rng.choice(wording.questions), subject)
+        return self._row(
+            "unknown_beside_edits", question, OWN_ANSWER, [], others, variant="irrelevant"
         )
 
     def _same_subject(self, fact: Fact) -> str:

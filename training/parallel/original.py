@@ -46,6 +46,60 @@ def answer_missing(
     return [_completed(case, answers) for case in listed]
 
 
+def keep_own_answers(
+    cases: Iterable[ParallelCase],
+    model: BaseChatModel,
+    *,
+    batch_size: int = 64,
+    show_progress: bool | None = None,
+) -> list[ParallelCase]:
+    """Return the cases with the model's own answers in the place of all unedited ones.
+
+    What the sources call the unedited answer is true, but it may be news to the
+    model. Rows with it teach facts; rows with its own answers teach only to stay as
+    it is, which is what alignment is for.
+
+    Args:
+        cases: From `read_source`.
+        model: The model that will be aligned; it is asked word for word.
+        batch_size: Questions in one batch.
+        show_progress: Always or never a bar; with None where it takes long.
+    """
+    listed = list(cases)
+    prompts = [query.prompt for case in listed for query in case.queries]
+    own = own_answers(prompts, model, batch_size=batch_size, show_progress=show_progress)
+    return [_with_own(case, own) for case in listed]
+
+
+def own_answers(
+    prompts: Iterable[str],
+    model: BaseChatModel,
+    *,
+    batch_size: int = 64,
+    show_progress: bool | None = None,
+) -> dict[str, str]:
+    """Return what a model answers to each distinct prompt; empty answers are left out."""
+    distinct = sorted(set(prompts), key=lambda prompt: (len(prompt), prompt))
+    answers: dict[str, str] = {}
+    for batch in in_batches(distinct, batch_size, label="Own answers", show=show_progress):
+        replies = model.generate([[HumanMessage(prompt)] for prompt in batch]).generations
+        for prompt, [reply] in zip(batch, replies, strict=True):
+            if reply.text.strip():
+                answers[prompt] = reply.text.strip()
+    return answers
+
+
+def _with_own(case: ParallelCase, own: dict[str, str]) -> ParallelCase:
+    queries = []
+    for query in case.queries:
+        answer = own.get(query.prompt)
+        if query.scope == "in":
+            queries.append(replace(query, unedited=answer))
+        elif answer is not None:
+            queries.append(replace(query, answer=answer, unedited=answer))
+    return replace(case, queries=tuple(queries))
+
+
 def _asked(question: str) -> str:
     template = _QUESTION if question.rstrip().endswith("?") else _SENTENCE
     # Not format(): a question may hold braces.

@@ -16,6 +16,7 @@ from lte_chains.training.parallel import (
     Query,
     answer_missing,
     build_parallel_data,
+    keep_own_answers,
     subjects_of,
 )
 from lte_chains.training.parallel.case import from_case
@@ -206,6 +207,14 @@ def test_the_original_model_answers_what_no_source_tells():
         "Naples",
         None,
     ]
+
+
+def test_the_models_own_answers_stand_for_all_unedited_ones():
+    [case] = keep_own_answers(CASES[:1], FakeListChatModel(responses=["own"]))
+    by_scope = {query.scope: query for query in case.queries}
+    assert (by_scope["in"].answer, by_scope["in"].unedited) != ("own", "Old0")
+    assert by_scope["in"].unedited == "own"
+    assert by_scope["out"].answer == by_scope["out"].unedited == "own"
 
 
 def test_a_file_without_subjects_cannot_be_held_out():

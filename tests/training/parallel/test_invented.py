@@ -8,7 +8,12 @@ import pytest
 
 from lte_chains.errors import ConfigError
 from lte_chains.training.parallel import ParallelRow
-from lte_chains.training.parallel.invented import InventedRows, connections, leads_on_in_training
+from lte_chains.training.parallel.invented import (
+    OWN_ANSWER,
+    InventedRows,
+    connections,
+    leads_on_in_training,
+)
 from lte_chains.training.pretraining.names import Corpus, Names
 from lte_chains.training.pretraining.phrasing import Phrasing
 from lte_chains.training.pretraining.rows import Fact
@@ -78,6 +83,13 @@ def test_a_known_fact_beside_irrelevant_edits_keeps_its_answer(make: Make) -> No
         assert row.answer in {fact.object for fact in FACTS}
         assert row.facts
         assert not row.own_places
+
+
+def test_a_question_about_a_strange_name_waits_for_the_models_own_answer(make: Make) -> None:
+    for row in _rows(make(), "unknown_beside_edits"):
+        assert row.answer == OWN_ANSWER
+        assert row.facts
+        assert (row.scope, row.variant) == ("out", "irrelevant")
 
 
 def test_the_place_of_the_target_is_random_or_the_first(make: Make) -> None:
