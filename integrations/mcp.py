@@ -98,7 +98,7 @@ def build_server(
     ]
     for tool in reading:
         server.tool(tool, annotations=_hints(reads=True))
-    writing = {
+    writing: dict[str, tuple[Callable[..., Any], ToolAnnotations]] = {
         "add": (tools.add_edit, _hints(destroys=True)),  # it may supersede an earlier edit
         "retract": (tools.retract_edit, _hints(destroys=True)),
         "propose": (tools.propose_edit, _hints()),
