@@ -70,9 +70,9 @@ _PROPERTIES: dict[str, tuple[str, ...]] = {
     "P2175": ("medical condition treated", "treats"),
     "P2176": ("drug or therapy used for treatment", "treatments"),
     "P769": ("significant drug interaction", "drug interactions", "interacts with"),
-    # By property alone: in plain words these are mostly asked as having one answer.
+    # Not by a plain name: in plain words these are mostly asked as having one answer.
     "P276": (),
-    "P403": (),
+    "P403": ("mouth of the watercourse",),
 }
 
 _PLURALS = frozenset(
