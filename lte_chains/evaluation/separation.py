@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lte_chains.edit import Edit, EditMatch
-from lte_chains.errors import DataError, InvalidEditError
+from lte_chains.errors import ConfigError, DataError, InvalidEditError
 from lte_chains.interchange import edit_from_dict
 from lte_chains.retriever import EditRetriever
-from lte_chains.scope import ScopeGate
+from lte_chains.scope import ScopeGate, SimilarityGate
 from lte_chains.scope.calibration import area_under_curve, calibration_error, reliability
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
@@ -97,7 +97,12 @@ def judge_pairs(pairs: Sequence[LabelledPair], gate: ScopeGate) -> dict[str, Any
 
     Returns:
         ``pairs``, their number; ``auc`` by kind out of scope; ``ece`` and ``reliability``.
+
+    Raises:
+        ConfigError: The gate goes by the cosines of a search, which pairs do not have.
     """
+    if isinstance(gate, SimilarityGate):
+        raise ConfigError("the similarity gate cannot judge pairs: use the trained one")
     scores = [
         gate.judge(pair.question, [EditMatch(edit=pair.edit, score=0.0)])[0].score for pair in pairs
     ]

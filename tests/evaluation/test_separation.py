@@ -7,9 +7,10 @@ import json
 import pytest
 
 from lte_chains.edit import Edit, EditMatch
-from lte_chains.errors import DataError
+from lte_chains.errors import ConfigError, DataError
 from lte_chains.evaluation.separation import LabelledPair, judge_pairs, read_pairs, separation
 from lte_chains.memory import EditMemory
+from lte_chains.scope import SimilarityGate
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 SCORES = {"in 1": 0.9, "in 2": 0.4, "out 1": 0.6, "out 2": 0.1}
@@ -56,6 +57,11 @@ def test_pairs_are_judged_by_kind():
     found = judge_pairs(pairs, _Known())
     assert found["pairs"] == 4
     assert found["auc"] == {"other_relation": 0.5, "other_subject": 1.0}
+
+
+def test_a_gate_that_needs_a_search_cannot_judge_pairs():
+    with pytest.raises(ConfigError, match="trained one"):
+        judge_pairs([], SimilarityGate(0.5))
 
 
 def test_pairs_are_read(tmp_path):

@@ -1,0 +1,74 @@
+"""Pairs made from facts and wordings are what their kind says."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from lte_chains.training.parallel.mentions import folded
+from lte_chains.training.scope_gate.made import PairMaker
+from lte_chains.training.scope_gate.relations import relations
+
+IN_SCOPE = {"paraphrase", "follows", "inverse", "confirm", "composed", "composed_twice", "chain"}
+
+
+def _many(maker: PairMaker, kind: str, count: int = 60):
+    return [maker.kinds[kind]() for _ in range(count)]
+
+
+@pytest.mark.parametrize("kind", sorted(IN_SCOPE))
+def test_kinds_in_scope_are_labelled_so(maker, kind):
+    assert all(pair.in_scope for pair in _many(maker, kind, 20))
+
+
+def test_all_other_kinds_are_out_of_scope(maker):
+    for kind in maker.kinds.keys() - IN_SCOPE:
+        assert not any(pair.in_scope for pair in _many(maker, kind, 10)), kind
+
+
+def test_no_place_is_left_unfilled(maker):
+    for kind in maker.kinds:
+        for pair in _many(maker, kind, 30):
+            assert not any(mark in pair.question for mark in ("{s}", "{t}", "{np}", "{label}")), (
+                pair
+            )
+            assert "{s}" not in pair.edit.descriptor
+
+
+def test_another_relation_is_asked_of_the_same_subject(maker):
+    for pair in _many(maker, "other_relation"):
+        if pair.edit.subject is not None and len(pair.question.split()) > 5:
+            words = set(folded(pair.edit.subject).split())
+            assert words & set(folded(pair.question).split())
+
+
+def test_another_subject_is_never_the_edits_own(maker):
+    for pair in _many(maker, "other_subject"):
+        if pair.edit.subject is not None:
+            assert folded(pair.edit.subject).strip() != folded(pair.question).strip()
+
+
+def test_a_year_has_a_sibling(names, facts):
+    only = [fact for fact in facts if fact.relation == "director"]
+    known = {name: relations()[name] for name in ("director", "birthplace")}
+    maker = PairMaker(known, only, names, random.Random(0))
+    questions = [pair.question for pair in _many(maker, "other_subject", 200)]
+    assert any("Globex Open" in text and "2019" not in text for text in questions)
+
+
+def test_a_chain_tells_the_first_hop_and_asks_for_the_second(maker):
+    for pair in _many(maker, "chain"):
+        assert " given: " in pair.question
+    for pair in _many(maker, "chain_unknown"):
+        assert " given: " not in pair.question
+
+
+def test_the_same_seed_makes_the_same_pairs(names, facts):
+    def drawn(seed):
+        names._rng.seed(7)
+        maker = PairMaker(relations(), facts, names, random.Random(seed))
+        return [maker.kinds["paraphrase"]() for _ in range(10)]
+
+    assert drawn(3) == drawn(3)
+    assert drawn(3) != drawn(4)
