@@ -20,12 +20,14 @@ from lte_chains.errors import (
 )
 from lte_chains.memory import EditMemory
 from lte_chains.models import load_model
+from lte_chains.retrieval.edit_aware import EditAwareRetriever
 from lte_chains.retriever import EditRetriever
 
 __all__ = [
     "ConfigError",
     "DataError",
     "Edit",
+    "EditAwareRetriever",
     "EditMatch",
     "EditMemory",
     "EditRetriever",

@@ -1,9 +1,9 @@
-"""EditRetriever: search the memory, gate what was found, keep the best k."""
+"""EditRetriever: search the memory, gate what was found, follow hops, keep the best k."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from langchain_core.callbacks import (
@@ -11,18 +11,32 @@ from langchain_core.callbacks import (
     CallbackManagerForRetrieverRun,
 )
 from langchain_core.documents import Document
-from langchain_core.runnables import run_in_executor
+from langchain_core.language_models import BaseChatModel
 from langchain_core.vectorstores import VectorStoreRetriever
 from pydantic import Field
 
-from lte_chains.arguments import require_count, require_query
-from lte_chains.edit import Edit, EditMatch, normalise
+from lte_chains.arguments import require_count, require_moment, require_query
+from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError
 from lte_chains.memory import EditMemory
+from lte_chains.retrieval.budget import (
+    Budget,
+    TokenCounter,
+    approximate_tokens,
+    singles_and_chains,
+)
+from lte_chains.retrieval.decomposition import decompose
+from lte_chains.retrieval.driving import Driver
+from lte_chains.retrieval.explanation import Explanation, Found, explain
+from lte_chains.retrieval.hops import HopRules, chains, follow, rules_for
+from lte_chains.retrieval.requests import Look, Steps
 from lte_chains.scope import ScopeGate, SimilarityGate
 
 CANDIDATES = 10
 """How many edits are searched and gated, at least; k of those in scope are kept."""
+
+REACH = 38
+"""How many more are looked at for the beginning of a chain."""
 
 
 class EditRetriever(VectorStoreRetriever):
@@ -60,7 +74,20 @@ class EditRetriever(VectorStoreRetriever):
     """Most edits that one query gets; the LTE paper uses 3."""
     gate: ScopeGate | None = Field(default_factory=SimilarityGate)
     """Decides what is in scope: by default the similarity gate, with the threshold that was
-    calibrated for the memory's embedder. An explicit None holds everything in scope."""
+    calibrated for the memory's embedder. An explicit None holds everything in scope, and then
+    no hops are followed."""
+    hops: int = 3
+    """How many edits one edit may lead to, one after the other; 0 follows none. A chain takes
+    part in `k`: for questions over four facts, let that be 4 or more."""
+    hop_rules: HopRules | None = None
+    """How well a further edit must fit; those measured for the memory's embedder if None."""
+    max_tokens: int | None = None
+    """Most tokens of all edits of one query together."""
+    token_counter: TokenCounter = Field(default=approximate_tokens, exclude=True)
+    """Counts tokens for `max_tokens`, for instance `model.get_num_tokens`."""
+    decomposer: BaseChatModel | None = Field(default=None, exclude=True)
+    """Takes composed questions apart, so that edits on both sides of a fact that nobody edited
+    are found; called at least once a query."""
 
     allowed_search_types: ClassVar[Collection[str]] = ("similarity",)
 
@@ -76,63 +103,75 @@ class EditRetriever(VectorStoreRetriever):
     def retrieve(
         self, query: str, *, k: int | None = None, at: datetime | None = None
     ) -> list[EditMatch]:
-        """Return the edits in scope, best first, at most `k` of them.
+        """Return the edits in scope, at most `k` of them, in the order to be read.
+
+        Chains that hops have found come first, each from its first edit to its
+        last; then the others, best first.
 
         Args:
             query: The question, without any template around it.
             k: Most edits to return; the retriever's own `k` if None.
-            at: The moment at which edits must hold; now if None.
+            at: The moment at which edits must hold, those of hops too; now if None.
 
         Raises:
-            ConfigError: k is not a positive whole number, or the query is no text.
+            ConfigError: k is not a positive whole number, the query is no text,
+                or `at` is not a date, nor a datetime with a time zone.
         """
-        wanted = self._wanted(k)
-        return _best(self.candidates(query, k=wanted, at=at), wanted)
+        driver, budget = self.driver(k, at), self._budget(k)
+        return list(driver.run(self._found(query, budget)).used)
 
     async def aretrieve(
         self, query: str, *, k: int | None = None, at: datetime | None = None
     ) -> list[EditMatch]:
         """Return the edits in scope, as `retrieve` does."""
-        wanted = self._wanted(k)
-        return _best(await self.acandidates(query, k=wanted, at=at), wanted)
+        driver, budget = self.driver(k, at), self._budget(k)
+        return list((await driver.arun(self._found(query, budget))).used)
 
     def candidates(
         self, query: str, *, k: int | None = None, at: datetime | None = None
     ) -> list[EditMatch]:
-        """Return all edits that were judged, in scope or not, nearest first.
+        """Return all edits that were judged for the query itself, in scope or not, nearest first.
 
         Ten edits are judged (`k`, if that is more); of edits that say the same,
-        only the nearest.
+        only the nearest. What hops find is not among them: see `explain`.
 
         Raises:
-            ConfigError: k is not a positive whole number.
+            ConfigError: As `retrieve` does.
         """
-        pool = size = max(self._wanted(k), CANDIDATES)
-        if not require_query(query).strip():
-            return []
-        while True:
-            found = self.memory.search_edits(query, size, at=at, **self.search_kwargs)
-            distinct = _distinct(found)
-            if len(distinct) >= pool or len(found) < size:
-                break
-            size *= 2
-        return self._judge(query, distinct[:pool])
+        return self.driver(k, at).run(_judged(query))
 
     async def acandidates(
         self, query: str, *, k: int | None = None, at: datetime | None = None
     ) -> list[EditMatch]:
         """Return all edits that were judged, as `candidates` does."""
-        pool = size = max(self._wanted(k), CANDIDATES)
-        if not require_query(query).strip():
-            return []
-        while True:
-            found = await self.memory.asearch_edits(query, size, at=at, **self.search_kwargs)
-            distinct = _distinct(found)
-            if len(distinct) >= pool or len(found) < size:
-                break
-            size *= 2
-        # A gate may run a model, and judge() is synchronous.
-        return await run_in_executor(None, self._judge, query, distinct[:pool])
+        return await self.driver(k, at).arun(_judged(query))
+
+    def explain(
+        self, query: str, *, k: int | None = None, at: datetime | None = None
+    ) -> Explanation:
+        """Return what `retrieve` came across, and why each edit is used or not.
+
+        Raises:
+            ConfigError: As `retrieve` does.
+        """
+        driver, budget = self.driver(k, at), self._budget(k)
+        found = driver.run(self._found(query, budget))
+        gate = self._gate
+        described = "no gate" if gate is None else f"gate {gate!r}"
+        return explain(query, found, at=driver.at, gate=described, gated=gate is not None)
+
+    def merged(
+        self, found: Sequence[Sequence[EditMatch]], *, k: int | None = None
+    ) -> list[EditMatch]:
+        """Join what several queries found: every edit once, in the order to be read.
+
+        Args:
+            found: What `retrieve` returned for each query.
+            k: Most edits to return; the retriever's own `k` if None.
+        """
+        if len(found) == 1:
+            return list(found[0])
+        return self._budget(k).select(*singles_and_chains(found))
 
     def add_edits(self, edits: Sequence[Edit]) -> list[str]:
         """Add edits to the memory and return their ids; see `EditMemory.add_edits`."""
@@ -167,17 +206,50 @@ class EditRetriever(VectorStoreRetriever):
     ) -> list[Document]:
         return [as_document(match) for match in await self.aretrieve(query, k=k, at=at)]
 
+    def _found(self, query: str, budget: Budget) -> Steps[Found]:
+        """Search, gate, follow hops and select."""
+        if not require_query(query).strip():
+            return Found((), (), (), (), ())
+        near, judged, beyond = yield Look(query)
+        if self.gate is None:
+            return Found(near, judged, (), (), budget.select(judged))
+        rules = self.hop_rules or rules_for(self.memory.fingerprint)
+        steps = yield from follow(query, judged, beyond, rules=rules, hops=self.hops)
+        planned: list[EditMatch] = []
+        if self.decomposer is not None and self.hops:
+            planned = yield from decompose(query, hops=self.hops)
+        groups = [planned, *chains(steps)]
+        return Found(near, judged, steps, planned, budget.select(judged, groups))
+
+    def driver(self, k: int | None = None, at: datetime | None = None) -> Driver:
+        """Return what carries out steps of retrieval on this memory, at one moment."""
+        pool = max(self._wanted(k), CANDIDATES)
+        return Driver(
+            memory=self.memory,
+            judge=self._judge,
+            pool=pool,
+            reach=pool + REACH if self.hops and self.gate is not None else pool,
+            at=datetime.now(UTC) if at is None else require_moment("at", at),
+            search_kwargs=self.search_kwargs,
+            llm=self.decomposer,
+        )
+
+    def _budget(self, k: int | None) -> Budget:
+        return Budget(self._wanted(k), self.max_tokens, self.token_counter)
+
     def _wanted(self, k: int | None) -> int:
         return require_count("k", self.k if k is None else k)
 
-    def _judge(self, query: str, matches: list[EditMatch]) -> list[EditMatch]:
-        gate = self.gate
-        if gate is None:
-            return matches
-        if isinstance(gate, SimilarityGate):
+    @property
+    def _gate(self) -> ScopeGate | None:
+        if isinstance(self.gate, SimilarityGate):
             # Now, not at construction: the memory may have been re-embedded since.
-            gate = gate.for_embedder(self.memory.fingerprint)
-        return gate.judge(query, matches)
+            return self.gate.for_embedder(self.memory.fingerprint)
+        return self.gate
+
+    def _judge(self, query: str, matches: Sequence[EditMatch]) -> list[EditMatch]:
+        gate = self._gate
+        return list(matches) if gate is None else gate.judge(query, matches)
 
 
 def as_document(match: EditMatch) -> Document:
@@ -209,18 +281,11 @@ def as_document(match: EditMatch) -> Document:
     )
 
 
-def _best(judged: Sequence[EditMatch], k: int) -> list[EditMatch]:
-    in_scope = (match for match in judged if match.in_scope)
-    # A gate may have set new scores; sorting is stable, so ties stay nearest first.
-    return sorted(in_scope, key=lambda match: -match.score)[:k]
-
-
-def _distinct(matches: Sequence[EditMatch]) -> list[EditMatch]:
-    """Keep the nearest of the matches that would be rendered as the same text."""
-    first: dict[str, EditMatch] = {}
-    for match in matches:
-        first.setdefault(normalise(match.edit.descriptor), match)
-    return list(first.values())
+def _judged(query: str) -> Steps[list[EditMatch]]:
+    if not require_query(query).strip():
+        return []
+    _, judged, _ = yield Look(query)
+    return list(judged)
 
 
 def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,7 +293,8 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     ignored = sorted(fields.keys() - EditRetriever.model_fields.keys())
     if ignored:
         raise ConfigError(
-            f"unknown arguments {ignored}: use k, gate, search_kwargs, name, tags and metadata"
+            f"unknown arguments {ignored}: use k, gate, hops, hop_rules, max_tokens, "
+            "token_counter, decomposer, search_kwargs, name, tags and metadata"
         )
     memory = fields.get("vectorstore")
     if not isinstance(memory, EditMemory):
@@ -242,6 +308,7 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     gate = fields.get("gate")
     if gate is not None and not isinstance(gate, ScopeGate):
         raise ConfigError(f"gate must have a judge method, as SimilarityGate has, not {gate!r}")
+    _check_hops(fields)
     search_kwargs = dict(fields.get("search_kwargs") or {})
     unknown = sorted(search_kwargs.keys() - {"k", "filter"})
     if unknown:
@@ -251,3 +318,14 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     if in_kwargs is not None and in_kwargs != k:
         raise ConfigError(f"k={k!r} and search_kwargs['k']={in_kwargs!r} differ: give one of them")
     return {**fields, "k": require_count("k", k), "search_kwargs": search_kwargs}
+
+
+def _check_hops(fields: Mapping[str, Any]) -> None:
+    hops = fields.get("hops", 0)
+    if isinstance(hops, bool) or not isinstance(hops, int) or hops < 0:
+        raise ConfigError(f"hops must be a whole number of at least 0, not {hops!r}")
+    if fields.get("max_tokens") is not None:
+        require_count("max_tokens", fields["max_tokens"])
+    decomposer = fields.get("decomposer")
+    if decomposer is not None and not isinstance(decomposer, BaseChatModel):
+        raise ConfigError(f"decomposer must be a chat model, not {decomposer!r}")

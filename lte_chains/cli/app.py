@@ -12,7 +12,17 @@ from rich.console import Console
 from rich.logging import RichHandler
 from typer.core import TyperGroup
 
-from lte_chains.cli import align, align_train, ask, demo, edits, evaluate, mcp, proposals
+from lte_chains.cli import (
+    align,
+    align_train,
+    ask,
+    demo,
+    edits,
+    evaluate,
+    evaluate_chains,
+    mcp,
+    proposals,
+)
 from lte_chains.errors import LteError
 
 EXIT_ERROR = 1
@@ -59,6 +69,7 @@ for _command in (
 app.command("export")(edits.export_edits)
 app.command("import")(edits.import_edits)
 app.add_typer(evaluate.group, name="evaluate")
+evaluate.group.command("chains")(evaluate_chains.chains)
 align.group.command("train")(align_train.train)
 app.add_typer(align.group, name="align")
 

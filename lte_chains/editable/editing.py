@@ -177,25 +177,13 @@ class CallEditor:
     ) -> EditedCall:
         edits = search.already_edited
         if edits is None:
-            matches = _best_of(found, search.retriever.k)
+            matches = search.retriever.merged(found)
             sent = apply_edits(messages, matches, style=self.prompt_style)
             position = last_human(sent)
             edits = None if position is None else edited_by(sent[position])
             given = given if edits is None else sent
         provenance = {"edits": edits or [], "revision": search.revision}
         return EditedCall(input=given, edited=edits is not None, provenance=provenance)
-
-
-def _best_of(found: Sequence[Sequence[EditMatch]], k: int) -> list[EditMatch]:
-    """Join what several texts found: every edit once, with its best score, best first."""
-    if len(found) == 1:
-        return list(found[0])
-    best: dict[tuple[str | None, int | None], EditMatch] = {}
-    for match in (match for matches in found for match in matches):
-        key = (match.edit.id, match.edit.version)
-        if key not in best or match.score > best[key].score:
-            best[key] = match
-    return sorted(best.values(), key=lambda match: -match.score)[:k]
 
 
 def _retrieve(search: _Search, query: str, config: RunnableConfig) -> list[EditMatch]:

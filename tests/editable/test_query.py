@@ -5,7 +5,9 @@ import time
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from lte_chains.editable.query import default_queries, questions_in, refers_back
+from lte_chains.editable.follow_ups import refers_back
+from lte_chains.editable.query import default_queries
+from lte_chains.editable.templates import questions_in
 
 ASKED = "Who runs Acme?"
 STALE = "Acme's CEO is Bob Smith. Is he old? Yes."
@@ -90,7 +92,7 @@ def test_reference_to_an_earlier_turn_is_noticed(question, expected):
     assert refers_back(question) is expected
 
 
-def test_follow_up_is_also_searched_behind_the_previous_question_and_answer():
+def test_follow_up_is_searched_with_the_previous_question_and_answer_too():
     turns = [
         SystemMessage("Be brief."),
         HumanMessage("Who runs Acme?"),
@@ -99,6 +101,7 @@ def test_follow_up_is_also_searched_behind_the_previous_question_and_answer():
     ]
     assert default_queries(turns) == [
         "How old is she?",
+        "Who runs Acme?",
         "Who runs Acme? How old is she?",
         "Bob Smith. How old is she?",
     ]
@@ -157,12 +160,12 @@ def test_questions_in_documents_and_headings_of_answers_are_left_out(prompt: str
 
 @pytest.mark.parametrize("opening", ["<context>", "<question>", "<context ", "<docs><context>"])
 def test_tags_that_are_never_closed_take_no_time(opening: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     questions_in(opening * 20_000)
-    assert time.perf_counter() - began < 5  # quadratic patterns took minutes
+    assert time.process_time() - began < 5  # quadratic patterns took minutes
 
 
 def test_a_long_line_of_dashes_takes_no_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     questions_in("-" * 5_000 + "\n" + "Bob runs Acme. " * 5_000)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5

@@ -1,0 +1,1 @@
+"""The parts of retrieval: following hops, keeping a budget, explaining, and old documents."""

@@ -1,0 +1,194 @@
+"""Does a document still carry the fact that an edit replaces?
+
+A document is held to contradict an edit only if one of its sentences does, and
+a sentence does only if all of this holds:
+
+1. It names the edit's subject or one of its aliases, or begins with a pronoun
+   and follows a sentence that does.
+2. It does not state the new value, and speaks of no past: "until", "former"
+   and the like, or a year that the edit's validity lies behind.
+3. Either it states an old value that is known; or, where none is known, the
+   words around the subject say what the edit's prompt says (`said`), the
+   sentence as a whole is close to it too (`close`), and it carries another
+   value: a name or a number that is neither the subject's nor the prompt's.
+
+So a document that merely mentions the subject stays as it is, and so does one
+that states the old fact in a way that these rules do not see: rather an old
+document too many, which the edit in front of it overrules, than a sound one
+lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from langchain_core.documents import Document
+
+from lte_chains.edit import Edit, normalise
+from lte_chains.retrieval.mentions import (
+    Span,
+    find_name,
+    names_in,
+    relation_texts,
+    replaced,
+    rings,
+    subject_names,
+    words_of,
+)
+from lte_chains.retrieval.requests import Embed, Steps
+from lte_chains.store.base import Vectors
+
+OldValues = Callable[[Edit], Sequence[str]]
+"""Says what held in an edit's place before."""
+
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\b[A-Z][a-z]\.)\s+(?=[\"“'(]?[A-Z0-9])|\n+"
+)
+_PRONOUN = re.compile(r"^(he|she|it|they|his|her|its|their)\b", re.IGNORECASE)
+_OWNING = frozenset({"his", "her", "its", "their"})
+_PAST = re.compile(
+    r"\b(?:until|former|formerly|previous|previously|ex-|once|used to|predecessor|had been|"
+    r"no longer|stepped down|resigned|succeeded|replaced|then-)\b",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\b\d[\d.,]*\b")
+_OLD_KEYS = ("old_values", "ground_truth", "target_old", "target_true")
+
+
+@dataclass(frozen=True)
+class ContradictionRules:
+    """How close a sentence must be to an edit whose old value is not known; cosines."""
+
+    said: float = 0.7
+    """Of the words around the subject, with what the edit says of it."""
+    close: float = 0.5
+    """Of the whole sentence, with the same."""
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """A sentence of a document that an edit contradicts."""
+
+    edit: Edit
+    sentence: str
+    """The sentence, verbatim."""
+
+
+@dataclass(frozen=True)
+class _Suspect:
+    document: int
+    edit: Edit
+    sentence: str
+    words: tuple[str, ...]
+    subject: Span
+
+
+def known_old_values(edit: Edit) -> list[str]:
+    """Return the old values that an edit's metadata name.
+
+    Example:
+        >>> known_old_values(Edit(prompt="The CEO of Acme is", target_new="Jane Doe",
+        ...                       metadata={"old_values": ["Bob Smith"]}))
+        ['Bob Smith']
+    """
+    found: list[str] = []
+    for key in _OLD_KEYS:
+        value = edit.metadata.get(key)
+        values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        found += [text for text in values if isinstance(text, str) and text.strip()]
+    return [text for text in found if normalise(text) != normalise(edit.target_new)]
+
+
+def contradictions(
+    documents: Sequence[Document],
+    edits: Sequence[Edit],
+    *,
+    rules: ContradictionRules,
+    old_values: OldValues = known_old_values,
+) -> Steps[list[list[Contradiction]]]:
+    """Return, for each document, what in it the edits contradict.
+
+    Args:
+        documents: What was retrieved; only their text is read.
+        edits: The edits that are in scope.
+        rules: How close a sentence must be where no old value is known.
+        old_values: Says what held before.
+    """
+    found: list[list[Contradiction]] = [[] for _ in documents]
+    unsure: list[_Suspect] = []
+    for place, document in enumerate(documents):
+        for edit in edits:
+            old = old_values(edit)
+            for suspect in _suspects(place, document.page_content, edit):
+                if any(find_name(suspect.words, value) for value in old):
+                    found[place].append(Contradiction(edit, suspect.sentence))
+                elif not old and _other_values(suspect):
+                    unsure.append(suspect)
+    for suspect in (yield from _close_ones(unsure, rules)):
+        found[suspect.document].append(Contradiction(suspect.edit, suspect.sentence))
+    return found
+
+
+def _suspects(place: int, text: str, edit: Edit) -> Iterator[_Suspect]:
+    """Yield the sentences that speak of an edit's subject, and neither agree nor tell the past."""
+    names = subject_names(edit)
+    before: str | None = None
+    for sentence in (part.strip() for part in _SENTENCE_END.split(text)):
+        name = next((n for n in names if find_name(words_of(sentence), n)), None)
+        said = sentence
+        if name is None and before is not None:
+            said = _PRONOUN.sub(lambda found, name=before: _named(name, found[1]), sentence)
+            name = before if said != sentence else None
+        before = name
+        if name is None or _PAST.search(sentence):
+            continue
+        words = tuple(words_of(said))
+        span = find_name(words, name)
+        if span is not None and not _states(words, edit):
+            yield _Suspect(place, edit, sentence, words, span)
+
+
+def _named(name: str, pronoun: str) -> str:
+    return f"{name}'s" if pronoun.casefold() in _OWNING else name
+
+
+def _states(words: Sequence[str], edit: Edit) -> bool:
+    """Tell whether a sentence states an edit's new value."""
+    value = edit.target_new or edit.descriptor
+    return find_name(words, value) is not None
+
+
+def _other_values(suspect: _Suspect) -> list[str]:
+    """Return the names and numbers of a sentence that the edit does not already hold."""
+    text = replaced(suspect.words, suspect.subject)
+    known = {word.casefold() for word in words_of(suspect.edit.prompt or suspect.edit.descriptor)}
+    values = [*names_in(text.partition(" ")[2]), *_NUMBER.findall(text)]
+    first = names_in(text)[:1]
+    values += first if first and text.startswith(first[0]) and " " in first[0] else []
+    return [value for value in values if not known.issuperset(map(str.casefold, words_of(value)))]
+
+
+def _close_ones(suspects: Sequence[_Suspect], rules: ContradictionRules) -> Steps[list[_Suspect]]:
+    """Return those of the sentences that say what their edit says."""
+    if not suspects:
+        return []
+    around = [[ring.text for ring in rings(s.words, s.subject)] for s in suspects]
+    whole = [replaced(suspect.words, suspect.subject) for suspect in suspects]
+    said = [relation_texts(suspect.edit) for suspect in suspects]
+    texts = list(dict.fromkeys(text for group in (*around, whole, *said) for text in group))
+    place = {text: row for row, text in enumerate(texts)}
+    vectors: Vectors = yield Embed(texts)
+
+    def nearness(some: Sequence[str], others: Sequence[str]) -> float:
+        if not some:
+            return 0.0
+        rows, columns = ([place[text] for text in group] for group in (some, others))
+        return float((vectors[rows] @ vectors[columns].T).max())
+
+    return [
+        suspect
+        for suspect, group, text, edit in zip(suspects, around, whole, said, strict=True)
+        if nearness(group, edit) >= rules.said and nearness([text], edit) >= rules.close
+    ]

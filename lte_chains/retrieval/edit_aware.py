@@ -1,0 +1,156 @@
+"""EditAwareRetriever: documents of any retriever, with the edits that overrule them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForRetrieverRun,
+    CallbackManagerForRetrieverRun,
+)
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from pydantic import Field, InstanceOf
+
+from lte_chains.arguments import require_count
+from lte_chains.edit import EditMatch
+from lte_chains.errors import ConfigError
+from lte_chains.messages import LTE_KEY
+from lte_chains.retrieval.contradiction import (
+    Contradiction,
+    ContradictionRules,
+    OldValues,
+    contradictions,
+    known_old_values,
+)
+from lte_chains.retriever import EditRetriever, as_document
+
+
+class EditAwareRetriever(BaseRetriever):
+    """Retrieve documents, with the edits in scope in front, and the stale ones marked or dropped.
+
+    In RAG the documents often still carry the fact that an edit replaces. Each
+    edit in scope is put in as a document of its own, with its source; a document
+    that it contradicts (see `lte_chains.retrieval.contradiction` for the rule) is
+    marked in its metadata, or left out.
+
+    Instantiate:
+        `EditAwareRetriever(retriever=vector_store.as_retriever(), edits=memory.as_retriever())`
+
+    Use:
+        `invoke`, as any LangChain retriever. A marked document has
+        ``metadata["lte"]["contradicted_by"]``, a list of edit ids, and
+        ``["lte"]["stale"]``, the sentences.
+
+    Async:
+        `ainvoke` does not block the loop.
+
+    Raises:
+        ConfigError: An argument is of the wrong kind.
+
+    Example:
+        >>> from langchain_core.embeddings import DeterministicFakeEmbedding
+        >>> from langchain_core.vectorstores import InMemoryVectorStore
+        >>> from lte_chains import Edit, EditMemory
+        >>> from lte_chains.scope import SimilarityGate
+        >>> embeddings = DeterministicFakeEmbedding(size=8)
+        >>> store = InMemoryVectorStore(embeddings)
+        >>> _ = store.add_texts(["Acme's CEO is Bob Smith.", "Acme makes anvils."])
+        >>> memory = EditMemory.open(":memory:", embeddings=embeddings)
+        >>> edit = Edit(prompt="The CEO of Acme is", target_new="Jane Doe", subject="Acme",
+        ...             metadata={"old_values": ["Bob Smith"]})
+        >>> ids = memory.add_edits([edit])
+        >>> retriever = EditAwareRetriever(retriever=store.as_retriever(), stale="drop",
+        ...                                edits=memory.as_retriever(gate=SimilarityGate(0.9)))
+        >>> [document.page_content for document in retriever.invoke("The CEO of Acme is")]
+        ['The CEO of Acme is Jane Doe', 'Acme makes anvils.']
+    """
+
+    retriever: InstanceOf[BaseRetriever]
+    """Finds the documents."""
+    edits: InstanceOf[EditRetriever]
+    """Finds the edits that are in scope."""
+    stale: Literal["mark", "drop"] = "mark"
+    """What becomes of a document that an edit contradicts."""
+    k: int | None = None
+    """Most documents in all, edits included, the edits first; None sets no limit."""
+    rules: ContradictionRules = Field(default_factory=ContradictionRules)
+    """How close a sentence must be to an edit whose old value is not known."""
+    old_values: OldValues = Field(default=known_old_values, exclude=True)
+    """Says what held before an edit; by default what its metadata tell."""
+
+    def __init__(self, **fields: Any) -> None:
+        """Check the arguments."""
+        for name, kind in (("retriever", BaseRetriever), ("edits", EditRetriever)):
+            if not isinstance(fields.get(name), kind):
+                raise ConfigError(f"{name} must be a {kind.__name__}, not {fields.get(name)!r}")
+        if fields.get("stale", "mark") not in ("mark", "drop"):
+            raise ConfigError(f"stale must be 'mark' or 'drop', not {fields['stale']!r}")
+        if fields.get("k") is not None:
+            require_count("k", fields["k"])
+        super().__init__(**fields)
+
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,
+        k: int | None = None,
+        at: datetime | None = None,
+    ) -> list[Document]:
+        documents = self.retriever.invoke(query, config={"callbacks": run_manager.get_child()})
+        matches = self.edits.retrieve(query, at=at)
+        found = self.edits.driver(at=at).run(self._compared(documents, matches))
+        return self._together(documents, matches, found, k)
+
+    async def _aget_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: AsyncCallbackManagerForRetrieverRun,
+        k: int | None = None,
+        at: datetime | None = None,
+    ) -> list[Document]:
+        config: Any = {"callbacks": run_manager.get_child()}
+        documents = await self.retriever.ainvoke(query, config=config)
+        matches = await self.edits.aretrieve(query, at=at)
+        found = await self.edits.driver(at=at).arun(self._compared(documents, matches))
+        return self._together(documents, matches, found, k)
+
+    def _compared(self, documents: Sequence[Document], matches: Sequence[EditMatch]) -> Any:
+        edits = [match.edit for match in matches]
+        return contradictions(documents, edits, rules=self.rules, old_values=self.old_values)
+
+    def _together(
+        self,
+        documents: Sequence[Document],
+        matches: Sequence[EditMatch],
+        found: Sequence[Sequence[Contradiction]],
+        k: int | None,
+    ) -> list[Document]:
+        most = self.k if k is None else require_count("k", k)
+        kept = [
+            _marked(document, wrong) if wrong else document
+            for document, wrong in zip(documents, found, strict=True)
+            if not wrong or self.stale == "mark"
+        ]
+        return [*map(_with_source, matches), *kept][:most]
+
+
+def _with_source(match: EditMatch) -> Document:
+    """Return an edit as a document whose source stands where RAG chains look for it."""
+    document = as_document(match)
+    if match.edit.source is not None:
+        document.metadata.setdefault("source", match.edit.source)
+    return document
+
+
+def _marked(document: Document, wrong: Sequence[Contradiction]) -> Document:
+    """Return a copy of a document that says which edits contradict it, and where."""
+    mark = {
+        "contradicted_by": list(dict.fromkeys(found.edit.id for found in wrong)),
+        "stale": list(dict.fromkeys(found.sentence for found in wrong)),
+    }
+    return document.model_copy(update={"metadata": {**document.metadata, LTE_KEY: mark}})
