@@ -239,7 +239,7 @@ async def test_assistants_reach_the_command_over_stdio(tmp_path):
     store = str(tmp_path / "edits.db")
     arguments = ["-m", "lte_chains", "mcp", "--store", store, "--allow", "add,retract"]
     transport = StdioTransport(sys.executable, arguments, env=dict(os.environ))
-    async with Client(transport, timeout=120) as connected:
+    async with Client(transport, timeout=600) as connected:
         added = (await connected.call_tool("add_edit", FACT)).data
         [found] = (await connected.call_tool("search_edits", {"query": QUESTION})).data
         assert found["id"] == added["id"]
