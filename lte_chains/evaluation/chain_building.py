@@ -103,7 +103,8 @@ class ChainBuilder:
 
     def _walk(self, length: int) -> list[tuple[str, str]] | None:
         """Draw slots of which each is about the target of the one before; None if stuck."""
-        subject, drawn = self._rng.choice(self._subjects), {}
+        drawn: dict[tuple[str, str], str] = {}
+        subject = self._rng.choice(self._subjects)
         for step in range(length):
             used = {relation for _, relation in drawn}
             pool = self._objects if step == length - 1 else self._leading

@@ -76,7 +76,7 @@ def evaluate_chains(
             f"distractors: lengths={list(lengths)}, k={k}, chains={chains}, "
             f"distractors={distractors}"
         )
-    builder = ChainBuilder(read_triples(data, limit=limit), random.Random(seed))
+    builder = ChainBuilder(read_triples(data, limit=limit), random.Random(seed))  # noqa: S311
     world = builder.build(lengths, count=chains, distractors=distractors)
     chosen = default_embeddings() if embeddings is None else embeddings
     with EditMemory.open(":memory:", embeddings=chosen) as memory:

@@ -10,6 +10,9 @@ from typing import Any
 from lte_chains.edit import Edit, EditMatch
 from lte_chains.retrieval.hops import Step, chains
 
+_Key = tuple[str | None, int | None]
+"""An edit's id and version."""
+
 _DIGITS = 6
 _WIDEST = 48
 
@@ -165,9 +168,9 @@ def explain(query: str, found: Found, *, at: datetime, gate: str, gated: bool) -
     return Explanation(query, at, gate, tuple(ordered))
 
 
-def _decisive(steps: Sequence[Step]) -> dict[object, Step]:
+def _decisive(steps: Sequence[Step]) -> dict[_Key, Step]:
     """Return for each edit the step that was taken, else the one that fitted best."""
-    decisive: dict[object, Step] = {}
+    decisive: dict[_Key, Step] = {}
     for step in sorted(steps, key=lambda step: (step.taken, step.fit)):
         decisive[_key(step.match)] = step
     return decisive
@@ -192,7 +195,7 @@ def _via(step: Step) -> str | None:
     return None if step.previous is None else step.previous.match.edit.id
 
 
-def _key(match: EditMatch) -> tuple[str | None, int | None]:
+def _key(match: EditMatch) -> _Key:
     return match.edit.id, match.edit.version
 
 

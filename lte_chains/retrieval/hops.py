@@ -18,8 +18,8 @@ edits' own are compared with the names replaced (see `mentions`).
 - Words are used once, so "Who is Jo's father?" does not lead to the father of
   the father. Of edits that compete for the same words the best fitting win.
 
-One batch of texts is embedded for the targets of the first edits, and, only if
-edits about these exist, one for every step of the chain.
+Texts are embedded in batches: the targets of the first edits, and, only if edits
+about these exist, for every step one of words and one of the next targets.
 """
 
 from __future__ import annotations
@@ -46,9 +46,11 @@ from lte_chains.retrieval.requests import Embed, Find, Judge, Steps
 from lte_chains.scope.pairs import with_chain
 from lte_chains.store.base import Vectors
 
-ABOUT = 32
+ABOUT = 64
 """How many edits are looked at for one target."""
 
+_STARTS = 16
+"""Most edits at which a chain may begin."""
 _WIDTH = 6
 """Most edits from which the next step is looked for."""
 _COMPOSED = 10
@@ -166,13 +168,14 @@ def follow(
         no edit is about the target of another.
     """
     words = words_of(question.rstrip("?!. "))
-    unjudged = [replace(match, in_scope=False) for match in beyond]
-    starts = _starts(words, [*judged, *unjudged])[:_WIDTH] if hops else []
-    if hops and not starts and len(words) >= _COMPOSED:
-        starts = (yield from _starts_by_name(question, words))[:_WIDTH]
+    steps: list[Step] = []
+    if not hops:
+        return steps
+    starts = _starts(words, [*judged, *(replace(match, in_scope=False) for match in beyond)])
+    if not starts and len(words) >= _COMPOSED:
+        starts = yield from _starts_by_name(question, words)
     leads = yield from _leads([start.match for start in starts], rules)
     candidates = [start for start in starts if _leads_on(start.match, leads)]
-    steps: list[Step] = []
     for hop in range(hops + 1):
         if not candidates:
             break
@@ -180,14 +183,19 @@ def follow(
         reasons = yield from _refused(question, fits, rules)
         made = [_step(fit, reason, hop) for fit, reason in zip(fits, reasons, strict=True)]
         steps += made
-        on = [(f, s) for f, s in zip(fits, made, strict=True) if s.taken and f.readings]
-        on = sorted(on, key=lambda pair: -pair[0].score)[:_WIDTH]
+        on = _best(fits, made)
         if hop == hops:
             break
         if hop:
             leads = yield from _leads([fit.candidate.match for fit, _ in on], rules)
         candidates = [candidate for fit, step in on for candidate in _next(words, fit, step, leads)]
     return steps
+
+
+def _best(fits: Sequence[_Fit], steps: Sequence[Step]) -> list[tuple[_Fit, Step]]:
+    """Return the edits from which the next step is looked for."""
+    taken = [(f, s) for f, s in zip(fits, steps, strict=True) if s.taken and f.readings]
+    return sorted(taken, key=lambda pair: -pair[0].score)[:_WIDTH]
 
 
 def chains(steps: Sequence[Step]) -> list[list[EditMatch]]:
@@ -209,7 +217,7 @@ def _starts(words: Sequence[str], judged: Sequence[EditMatch]) -> list[_Candidat
         if found is not None:
             name, span = found
             starts.append(_Candidate(match, name, (span,), sure=match.in_scope))
-    return sorted(starts, key=lambda start: not start.sure)
+    return sorted(starts, key=lambda start: not start.sure)[:_STARTS]
 
 
 def _starts_by_name(question: str, words: Sequence[str]) -> Steps[list[_Candidate]]:
