@@ -114,7 +114,7 @@ def renamed(text: str, name: str, other: str) -> str:
         >>> renamed("Who runs acme?", "Acme", "Acme Corp."), renamed("Who is it?", "Acme", "ACM")
         ('Who runs Acme Corp.?', 'ACM: Who is it?')
     """
-    named = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+    named = re.compile(rf"(?<!\w){re.escape(name.strip())}(?!\w)", re.IGNORECASE)
     changed, found = named.subn(lambda _: other, text)
     return changed if found else f"{other}: {text}"
 

@@ -61,6 +61,10 @@ def test_the_wordings_are_the_prompt_the_descriptor_and_the_prompt_by_each_alias
             ("C++ is by", "C++ is by B.S.", r"C\1 (lang) is by"),
         ),
         (
+            Edit(prompt="Acme is led by", target_new="Jo", subject=" Acme ", aliases=["AC"]),
+            ("Acme is led by", "Acme is led by Jo", "AC is led by"),
+        ),
+        (
             Edit(prompt="Acme runs", target_new="well", subject="Acme", aliases=["Acme", "acme"]),
             ("Acme runs", "Acme runs well", "acme runs"),
         ),
