@@ -88,7 +88,9 @@ def test_an_edit_of_several_vectors_comes_once_by_the_best_of_them() -> None:
         index.update(revision, changes)
         query = unit(rng, 1)[0]
         found = ranking(index, query, first=1)
-        expected = {k: float((v.astype(float) * query).sum(axis=1).max()) for k, v in state.values()}
+        expected = {
+            k: float((v.astype(float) * query).sum(axis=1).max()) for k, v in state.values()
+        }
         assert dict(found) == pytest.approx(expected)
         assert len(found) == len(state) == len(index)
         assert found == sorted(found, key=lambda pair: (-pair[1], pair[0]))
