@@ -2,8 +2,8 @@
 
     python benchmarks/ablations.py --data DIR --zsre zsre_dev.json --known known.json
 
-Trains the recipe of `lte-tiny` again with one part changed at a time, on a share of
-its invented rows, with several seeds; asks every result the same prompts. Then asks
+Trains the recipe of `lte-tiny` again with one part changed at a time, for fewer
+steps and on invented rows alone, with several seeds; asks every result the same prompts. Then asks
 the shipped weights with other k, another embedder, another prompt, and with 1 to all
 edits in memory, added together or one by one. Finished runs are kept in --out and
 are not repeated. Writes results.json, a Markdown table, and a plot.
@@ -42,7 +42,7 @@ from lte_chains.training.alignment.recipe import AlignmentRecipe, parse_recipe, 
 
 Scores = dict[str, float | None]
 
-OUT_OF_SCOPE = ("fact", "fact_beside_edits", "passage", "text")
+OUT_OF_SCOPE = ("fact", "fact_beside_edits", "unknown_beside_edits", "passage", "text")
 LORA = {
     "rank": 16,
     "alpha": 32,
@@ -89,14 +89,17 @@ class LexicalEmbeddings(Embeddings):
 
 
 def changed(
-    recipe: AlignmentRecipe, changes: Mapping[str, Any], *, seed: int, share: float
+    recipe: AlignmentRecipe, changes: Mapping[str, Any], *, seed: int, steps: int
 ) -> AlignmentRecipe:
-    """Return the recipe with one part changed, on a share of its invented rows alone."""
+    """Return the recipe with one part changed, on as many invented rows as the steps take."""
+    invented = recipe.data.invented.rows if recipe.data and recipe.data.invented else {}
+    share = steps * recipe.batch_size / sum(invented.values())
     content = json.loads(json.dumps(asdict(recipe)))
     content["seed"] = seed
     content["data"]["sources"] = []
     content["data"]["parallel"] |= changes.get("parallel", {})
-    rows = {kind: round(count * share) for kind, count in recipe.data.invented.rows.items()}  # type: ignore[union-attr]
+    rows = {kind: round(count * share) for kind, count in invented.items()}
+    content["max_steps"], content["save_every"] = steps, steps
     content["data"]["invented"]["rows"] = {**rows, **changes.get("rows", {})}
     for name in ("lora", "learning_rate"):
         if name in changes:
@@ -114,9 +117,9 @@ def open_result(folder: Path, base: str) -> LocalChatModel:
 class Bench:
     """Everything that the arms share: the questions, the base and its own answers."""
 
-    def __init__(self, zsre: Path, known: Path, base: str) -> None:
+    def __init__(self, zsre: Path, known: Path, base: str, *, limit: int | None) -> None:
         """Make the questions, and ask the base without edits."""
-        self.zsre, self.known = zsre, known
+        self.zsre, self.known, self._limit = zsre, known, limit
         self.base = load_model(base, max_new_tokens=32, batch_size=BATCH)
         self._made: dict[str, tuple[Questions, dict[str, str]]] = {}
 
@@ -134,7 +137,7 @@ class Bench:
     ) -> tuple[Questions, dict[str, str]]:
         key = repr((path, sorted(settings.items(), key=str)))
         if key not in self._made:
-            questions = make_questions(path, **settings)
+            questions = make_questions(path, limit=self._limit, **settings)
             self._made[key] = questions, answer_unedited(self.base, questions)
         return self._made[key]
 
@@ -147,7 +150,7 @@ def train_arms(given: argparse.Namespace, bench: Bench, results: dict[str, list[
             if len(results.get(name, [])) > seed:
                 continue
             folder = given.out / f"{name.replace(' ', '-')}-{seed}"
-            plan = changed(recipe, changes, seed=seed, share=given.share)
+            plan = changed(recipe, changes, seed=seed, steps=given.steps)
             align(plan, given.data, folder)
             scores = bench.scores(open_result(folder / "model", recipe.model))
             results.setdefault(name, []).append(scores)
@@ -265,7 +268,8 @@ def main() -> None:
     parser.add_argument("--known", type=Path, help="rows about facts that the base knows")
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--share", type=float, default=0.15, help="of the recipe's invented rows")
+    parser.add_argument("--steps", type=int, default=400, help="length of every training")
+    parser.add_argument("--limit", type=int, help="ask the first rows of each file only")
     given = parser.parse_args()
     if not (given.data and given.zsre and given.known):
         print(
@@ -276,7 +280,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     kept = given.out / "results.json"
     results: dict[str, list[Scores]] = json.loads(kept.read_text()) if kept.exists() else {}
-    bench = Bench(given.zsre, given.known, read_recipe("lte-tiny").model)
+    bench = Bench(given.zsre, given.known, read_recipe("lte-tiny").model, limit=given.limit)
     shipped = load_model("lte-tiny", max_new_tokens=32, batch_size=BATCH)
     ask_arms(bench, shipped, results, given.out)
     ask_by_size(bench, shipped, results, given.out)

@@ -74,15 +74,15 @@ def knowedit(
 @group.command("alignment")
 def alignment(
     data: DataOption,
-    base: Annotated[str, typer.Option(help="The model before alignment.")] = "lte-tiny-base",
-    aligned: Annotated[str, typer.Option(help="The model after, or its adapter.")] = "lte-tiny",
+    aligned: Annotated[str, typer.Option(help="The model after alignment, or its adapter.")],
+    base: Annotated[str, typer.Option(help="The model before.")] = "lte-tiny-base",
     k: TopKOption = 3,
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a model the same prompts before and after alignment.
 
-    Example: lte-chains evaluate alignment --data zsre.json --base lte-tiny-base --aligned lte-tiny
+    Example: lte-chains evaluate alignment --data zsre.json --aligned runs/lte-tiny/model
     """
     from lte_chains.evaluation.alignment import BATCH, evaluate_alignment
     from lte_chains.evaluation.runner import ANSWER_TOKENS
