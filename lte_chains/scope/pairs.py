@@ -113,14 +113,13 @@ class PairEncoder:
     def __init__(self, vocabulary: Path) -> None:
         """Load the vocabulary."""
         try:
-            from tokenizers.implementations import BertWordPieceTokenizer
+            from tokenizers import BertWordPieceTokenizer
         except ImportError as error:
             raise MissingExtraError("tokenizers", "offline") from error
 
         self._tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
-        self._start, self._separator = (
-            self._tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]")
-        )
+        self._start: int = self._tokenizer.token_to_id("[CLS]")
+        self._separator: int = self._tokenizer.token_to_id("[SEP]")
         # Questions meet ten edits each, and edits many questions.
         self.question = lru_cache(maxsize=4096)(self._question)
         self.edit = lru_cache(maxsize=16384)(self._edit)

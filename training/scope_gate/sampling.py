@@ -72,8 +72,9 @@ class Sampler:
         for group in groups:
             for kind, question in group.inside:
                 found[kind, True].append((group.edit, question))
-                if kind in _CROSSED and group.relation in self._maker.relations:
-                    crossed.append((question, group.subject, group.relation))
+                relation = group.relation
+                if kind in _CROSSED and relation and relation in self._maker.relations:
+                    crossed.append((question, group.subject, relation))
             for kind, question in group.outside:
                 found[kind, False].append((group.edit, question))
         kinds: dict[str, Callable[[], Pair]] = {
