@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["MakeEngine", "VectorStoreBridge"]
+__all__ = ["VectorStoreBridge"]
 
 MakeEngine = Callable[[str, Embeddings], VectorStore]
 """Makes, or opens, the engine for a namespace. It must embed with what it is given."""

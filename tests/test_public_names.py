@@ -45,9 +45,15 @@ PUBLIC = {
         "EditableQueryEngine",
     ],
     "lte_chains.integrations.mcp": ["WRITES", "build_server"],
-    "lte_chains.integrations.vector_stores": ["MakeEngine", "VectorStoreBridge"],
+    "lte_chains.integrations.vector_stores": ["VectorStoreBridge"],
     "lte_chains.memory": ["EditMemory", "HistoryEntry"],
     "lte_chains.models": ["LocalChatModel", "PromptTooLongError", "load_model"],
+    "lte_chains.scope": [
+        "CrossEncoderGate",
+        "ScopeGate",
+        "SimilarityGate",
+        "threshold_for",
+    ],
     "lte_chains.store": ["EditStore", "HistoryEntry", "SQLiteStore", "VectorSpace", "open_store"],
     "lte_chains.training.parallel": [
         "FORMATS",
