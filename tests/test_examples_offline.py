@@ -31,7 +31,7 @@ def mpnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import MPNetConfig, MPNetModel, MPNetTokenizerFast
 
     folder = tmp_path_factory.mktemp("mpnet")
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    special = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
     letters = [chr(code) for code in range(97, 123)]
     words = [*special, *letters, *(f"##{letter}" for letter in letters), "."]
     (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")

@@ -17,7 +17,8 @@ from lte_chains.embeddings import default_embeddings
 from lte_chains.errors import ConfigError, LteError
 from lte_chains.memory import EditMemory
 from lte_chains.retriever import CANDIDATES, EditRetriever, as_document
-from lte_chains.scope import CALIBRATED_THRESHOLDS, UNCALIBRATED_THRESHOLD, SimilarityGate
+from lte_chains.scope import SimilarityGate
+from lte_chains.scope.similarity import CALIBRATED_THRESHOLDS, UNCALIBRATED_THRESHOLD
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 CEO = Edit(prompt="The CEO of Acme is", target_new="Jane Doe", subject="Acme", relation="CEO")

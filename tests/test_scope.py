@@ -10,13 +10,8 @@ import pytest
 
 from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError
-from lte_chains.scope import (
-    CALIBRATED_THRESHOLDS,
-    UNCALIBRATED_THRESHOLD,
-    ScopeGate,
-    SimilarityGate,
-    threshold_for,
-)
+from lte_chains.scope import ScopeGate, SimilarityGate, threshold_for
+from lte_chains.scope.similarity import CALIBRATED_THRESHOLDS, UNCALIBRATED_THRESHOLD
 
 CALIBRATION = Path(__file__).parent.parent / "training" / "calibration" / "similarity.json"
 

@@ -43,7 +43,7 @@ class Budget:
 
         Example:
             >>> from lte_chains.edit import Edit
-            >>> one, two = (EditMatch(Edit(prompt="p", target_new=t), 0.9) for t in "ab")
+            >>> one, two = (EditMatch(Edit(prompt="p", target_new=t, id=t), 0.9) for t in "ab")
             >>> [match.edit.target_new for match in Budget(edits=2).select([one], [[two, one]])]
             ['b', 'a']
         """

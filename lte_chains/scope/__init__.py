@@ -2,16 +2,9 @@
 
 from lte_chains.scope.base import ScopeGate
 from lte_chains.scope.cross_encoder import CrossEncoderGate
-from lte_chains.scope.similarity import (
-    CALIBRATED_THRESHOLDS,
-    UNCALIBRATED_THRESHOLD,
-    SimilarityGate,
-    threshold_for,
-)
+from lte_chains.scope.similarity import SimilarityGate, threshold_for
 
 __all__ = [
-    "CALIBRATED_THRESHOLDS",
-    "UNCALIBRATED_THRESHOLD",
     "CrossEncoderGate",
     "ScopeGate",
     "SimilarityGate",

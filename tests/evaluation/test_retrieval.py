@@ -10,7 +10,7 @@ from lte_chains.errors import ConfigError
 from lte_chains.evaluation import evaluate_retrieval
 from lte_chains.evaluation.batching import BatchedEmbeddings
 from lte_chains.retriever import EditRetriever
-from lte_chains.scope import CALIBRATED_THRESHOLDS
+from lte_chains.scope.similarity import CALIBRATED_THRESHOLDS
 from tests.evaluation.rows import ROWS, write_rows
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
