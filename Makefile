@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lte-chains needs Python 3.11 or later; say which: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --upgrade -c constraints.txt pip
-	$(PIP) install --quiet -c constraints.txt -e '.[chroma,community,hf,llama-index,mcp,offline,train]' --group dev
+	$(PIP) install --quiet -c constraints.txt -e '.[chroma,community,hf,llama-index,mcp,offline,postgres,train]' --group dev
 	@touch $@
 
 $(READY_DOCS): $(READY)
@@ -30,11 +30,11 @@ $(READY_DOCS): $(READY)
 demo: $(READY) ## Watch an edit change an answer, offline
 	@$(BIN)/lte-chains demo
 
-test: $(READY) ## Run every test that needs no GPU and no server
-	$(BIN)/python -m pytest -m 'not bench and not extras and not gpu and not postgres'
+test: $(READY) ## Run every test that needs no GPU
+	$(BIN)/python -m pytest -m 'not bench and not extras and not gpu'
 
 test-fast: $(READY) ## Run the tests that take no more than seconds
-	$(BIN)/python -m pytest -m 'not slow and not bench and not extras and not gpu and not postgres'
+	$(BIN)/python -m pytest -m 'not slow and not bench and not extras and not gpu'
 
 test-extras: $(READY) ## Install each extra alone in a fresh environment
 	$(BIN)/python -m pytest -m extras

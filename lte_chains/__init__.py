@@ -9,6 +9,7 @@ from lte_chains.edit import Edit, EditMatch
 from lte_chains.editable_llm import EditableLLM
 from lte_chains.errors import (
     ConfigError,
+    ConflictError,
     DataError,
     EmbeddingError,
     InvalidEditError,
@@ -25,6 +26,7 @@ from lte_chains.retriever import EditRetriever
 
 __all__ = [
     "ConfigError",
+    "ConflictError",
     "DataError",
     "Edit",
     "EditAwareRetriever",

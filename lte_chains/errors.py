@@ -22,6 +22,10 @@ class UnknownEditError(LteError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class ConflictError(LteError, RuntimeError):
+    """Somebody else was first: the namespace is not at the revision given as `if_revision`."""
+
+
 class ConfigError(LteError, ValueError):
     """An argument or a run configuration that cannot be honoured."""
 

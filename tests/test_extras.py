@@ -77,7 +77,7 @@ with EditMemory.open(":memory:") as memory:
     memory.add_edits([Edit(prompt="The CEO of Acme is", target_new="Jane Doe")])
     assert memory.as_retriever().retrieve("Who is the CEO of Acme?")
 """,
-    "postgres": "import pgvector, psycopg; import lte_chains",
+    "postgres": "import lte_chains.store.postgres",
     "train": "import lte_chains.training.align, lte_chains.training.pretrain, trl",
 }
 

@@ -12,6 +12,7 @@ import lte_chains
 PUBLIC = {
     "lte_chains": [
         "ConfigError",
+        "ConflictError",
         "DataError",
         "Edit",
         "EditAwareRetriever",

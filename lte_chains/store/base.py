@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from lte_chains.edit import Edit
-from lte_chains.errors import EmbeddingError
+from lte_chains.errors import ConflictError, EmbeddingError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,6 +92,9 @@ class EditStore(Protocol):
     changes nothing adds no revision. Ids and revisions of one namespace mean
     nothing in another. Implementations are thread-safe and raise `StoreError`
     where the storage itself fails.
+
+    A writing call that is given `if_revision` does nothing and raises
+    `ConflictError` unless that is still the latest revision of its namespace.
     """
 
     def space(self) -> VectorSpace | None:
@@ -110,6 +113,7 @@ class EditStore(Protocol):
         *,
         fingerprint: str,
         takes: Sequence[Edit | None] | None = None,
+        if_revision: int | None = None,
     ) -> list[str]:
         """Store edits in order and return their ids.
 
@@ -127,6 +131,7 @@ class EditStore(Protocol):
             fingerprint: The embedder that made them.
             takes: For each edit a stored one whose place it takes, and whose
                 slot, if it has none of its own.
+            if_revision: See `EditStore`.
 
         Raises:
             EmbeddingError: The vectors are not of the store's space.
@@ -134,7 +139,14 @@ class EditStore(Protocol):
         """
         ...
 
-    def retract(self, namespace: str, ids: Sequence[str], *, missing_ok: bool = False) -> int:
+    def retract(
+        self,
+        namespace: str,
+        ids: Sequence[str],
+        *,
+        missing_ok: bool = False,
+        if_revision: int | None = None,
+    ) -> int:
         """Withdraw live edits; return the revision. Known ids that are not live are left alone.
 
         Raises:
@@ -149,6 +161,7 @@ class EditStore(Protocol):
         vectors: Sequence[Vectors],
         *,
         fingerprint: str,
+        if_revision: int | None = None,
     ) -> list[str]:
         """Store edits as pending, neither live nor found, and return their ids.
 
@@ -165,7 +178,7 @@ class EditStore(Protocol):
         """Return the pending edits, oldest first."""
         ...
 
-    def approve(self, namespace: str, ids: Sequence[str]) -> int:
+    def approve(self, namespace: str, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Make pending edits live, in the order of `ids`, as `add` does; return the revision.
 
         Raises:
@@ -173,7 +186,7 @@ class EditStore(Protocol):
         """
         ...
 
-    def reject(self, namespace: str, ids: Sequence[str]) -> int:
+    def reject(self, namespace: str, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Discard pending edits, which stay in the history; return the revision.
 
         Raises:
@@ -181,7 +194,7 @@ class EditStore(Protocol):
         """
         ...
 
-    def rollback(self, namespace: str, revision: int) -> int:
+    def rollback(self, namespace: str, revision: int, *, if_revision: int | None = None) -> int:
         """Make the live edits those of an earlier revision; return the new revision.
 
         Pending edits stay as they are.
@@ -191,7 +204,7 @@ class EditStore(Protocol):
         """
         ...
 
-    def purge(self, namespace: str, ids: Sequence[str]) -> int:
+    def purge(self, namespace: str, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Erase all versions of edits, text and vectors, beyond recovery; return the revision.
 
         That includes pending ones of these ids.
@@ -292,4 +305,23 @@ def check_space(recorded: VectorSpace, given: VectorSpace) -> None:
         raise EmbeddingError(
             f"vectors of dimension {given.dimension} do not fit the memory's dimension "
             f"{recorded.dimension}: {remedy}"
+        )
+
+
+def check_revision(namespace: str, latest: int, expected: int | None) -> None:
+    """Check that a namespace is still at the revision that a writer has seen, if it says which.
+
+    Raises:
+        ConflictError: It is at another one.
+
+    Example:
+        >>> check_revision("default", 7, None)
+        >>> check_revision("default", 7, 6)
+        Traceback (most recent call last):
+        lte_chains.errors.ConflictError: namespace 'default' is at revision 7, not 6: ...
+    """
+    if expected is not None and expected != latest:
+        raise ConflictError(
+            f"namespace {namespace!r} is at revision {latest}, not {expected}: nothing was "
+            "changed. Read it again, and decide anew"
         )
