@@ -11,13 +11,17 @@ import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from lte_chains import load_model
 from lte_chains.errors import ConfigError, ModelError
 from lte_chains.local.loading import load_tokenizer
 from lte_chains.training.align import align
+from lte_chains.training.alignment.averaging import WeightAverage
 from lte_chains.training.alignment.recipe import AlignmentRecipe, change_recipe, read_recipe
 from lte_chains.training.alignment.trainer import make_trainer, training_arguments
 from tests.training.aligned_families import (
@@ -275,3 +279,53 @@ def test_the_loss_of_answers_alone_is_trls_own(
     assert len(gradients) == len(expected) > 0
     for got, wanted in zip(gradients, expected, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["llama2-chat-7b-full", "qwen-chat-7b-lora"])
+def test_averaged_weights_come_out_of_a_run_that_was_interrupted_as_of_one_that_was_not(
+    name: str, families: dict[str, Path], tmp_path: Path
+) -> None:
+    recipe = shrunk(name, families, average_weights=0.8, max_steps=4, save_every=2)
+    save_rows(tmp_path / "train.jsonl", copies=4)
+    whole, halted = tmp_path / "whole", tmp_path / "halted"
+    align(recipe, tmp_path / "train.jsonl", whole)
+    shutil.copytree(whole, halted)
+    for leftover in ("checkpoints/checkpoint-4", "model", "unfinished"):
+        shutil.rmtree(halted / leftover, ignore_errors=True)
+    align(recipe, tmp_path / "train.jsonl", halted)
+    file = "adapter_model.safetensors" if recipe.lora else "model.safetensors"
+    expected, found = (load_file(run / "model" / file) for run in (whole, halted))
+    last = load_file(whole / "checkpoints" / "checkpoint-4" / file)
+    assert all(torch.equal(found[key], value) for key, value in expected.items())
+    assert any(not torch.equal(last[key].to(v.dtype), v) for key, v in expected.items())
+
+
+def test_the_average_is_the_exponential_one_that_begins_quickly(tmp_path: Path) -> None:
+    layer = torch.nn.Linear(1, 1, bias=False)
+    callback, arguments = WeightAverage(0.5), SimpleNamespace(output_dir=str(tmp_path))
+    states = [SimpleNamespace(global_step=step) for step in range(4)]
+    torch.nn.init.constant_(layer.weight, 0.0)
+    callback.on_train_begin(arguments, states[0], None, model=layer)
+    expected = 0.0
+    for state in states[1:]:
+        torch.nn.init.constant_(layer.weight, float(state.global_step))
+        callback.on_step_end(arguments, state, None, model=layer)
+        decay = min(0.5, state.global_step / (state.global_step + 10))
+        expected = decay * expected + (1 - decay) * state.global_step
+    callback.on_train_end(arguments, states[3], None, model=layer)
+    assert layer.weight.item() == pytest.approx(expected)
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
+def test_compiled_layers_learn_what_plain_ones_learn(
+    families: dict[str, Path], tmp_path: Path
+) -> None:
+    recipe = shrunk("llama2-chat-7b-full", families, max_steps=2)
+    save_rows(tmp_path / "train.jsonl", copies=2)
+    plain = align(recipe, tmp_path / "train.jsonl", tmp_path / "plain")
+    fast = change_recipe(recipe, compile=True)
+    compiled = align(fast, tmp_path / "train.jsonl", tmp_path / "compiled")
+    assert plain is not None
+    assert compiled is not None
+    assert compiled.train_loss == pytest.approx(plain.train_loss, rel=1e-3)

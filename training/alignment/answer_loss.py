@@ -8,16 +8,31 @@ the work. Here the head is asked for the positions that some answer of the batch
 from __future__ import annotations
 
 import inspect
+import logging
+import shutil
 from typing import Any
 
 import torch
 from trl.trainer.sft_trainer import SFTTrainer
 
+logger = logging.getLogger(__name__)
+
 _IGNORED = -100
+_COMPILERS = ("c++", "g++", "clang++")
+_SHAPES = 64
 
 
 class AnswerLossTrainer(SFTTrainer):
     """An `SFTTrainer` whose training loss costs what the answers cost; the loss is the same."""
+
+    def compile_layers(self) -> None:
+        """Compile the decoder; every shape of batch is compiled once, when it is first met."""
+        if not torch.cuda.is_available() and not any(map(shutil.which, _COMPILERS)):
+            logger.warning("no C++ compiler (%s): layers stay uncompiled, slower", _COMPILERS)
+            return
+        # Past the limit the remaining shapes would run uncompiled.
+        torch._dynamo.config.recompile_limit = _SHAPES
+        self.model.get_decoder().compile(dynamic=False)
 
     def compute_loss(
         self,
@@ -40,12 +55,8 @@ class AnswerLossTrainer(SFTTrainer):
             )
         labels = inputs["labels"][:, 1:]
         borne = (labels != _IGNORED).any(dim=0).nonzero()[:, 0]
-        outputs = model(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            use_cache=False,
-            logits_to_keep=borne,
-        )
+        # Rows are padded on the right, where no token of theirs looks: they need no mask.
+        outputs = model(input_ids=inputs["input_ids"], use_cache=False, logits_to_keep=borne)
         loss = torch.nn.functional.cross_entropy(
             outputs.logits.float().flatten(0, 1),
             labels[:, borne].flatten(),

@@ -95,6 +95,11 @@ class AlignmentRecipe:
     """Updates between entries of the log and points of the loss curve."""
     group_by_length: bool = False
     """Whether rows of a batch are of like length: less padding, and a less random order."""
+    compile: bool = False
+    """Whether to compile the layers (`torch.compile`): worth its start on small models. Rows are
+    then padded to few lengths, each compiled once."""
+    average_weights: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of an exponential average of the weights, which then is what comes out."""
     lora: LoraRecipe | None = None
     """How to adapt; without it every weight is trained."""
     data: DataRecipe | None = None

@@ -14,6 +14,9 @@ from lte_chains.local.loading import load_module
 from lte_chains.training.alignment.conversations import Conversation, as_dataset, marks_answers
 from lte_chains.training.alignment.recipe import AlignmentRecipe
 
+_COMPILED_LENGTHS = 32
+"""Compiled layers take rows of a multiple of this many tokens."""
+
 
 def training_arguments(recipe: AlignmentRecipe, out: Path, *, has_dev: bool) -> Any:
     """Translate the recipe into TRL's configuration for this machine."""
@@ -40,6 +43,7 @@ def training_arguments(recipe: AlignmentRecipe, out: Path, *, has_dev: bool) -> 
         "gradient_accumulation_steps": _accumulation(recipe),
         "gradient_checkpointing": recipe.gradient_checkpointing,
         "max_length": recipe.max_length,
+        "pad_to_multiple_of": _COMPILED_LENGTHS if recipe.compile else None,
         "bf16": _bfloat16(recipe),
         "use_cpu": not (on_gpu or torch.backends.mps.is_available()),
         "dataloader_pin_memory": on_gpu,
@@ -78,12 +82,16 @@ def make_trainer(
     from transformers.trainer_callback import PrinterCallback
 
     from lte_chains.training.alignment.answer_loss import AnswerLossTrainer
+    from lte_chains.training.alignment.averaging import WeightAverage
 
     arguments.assistant_only_loss = marks_answers(tokenizer)
     # Under autocast trained weights stay in float32; those that LoRA freezes may be in half size.
     frozen_in_half = recipe.lora is not None and arguments.bf16
     model = load_module(source, torch.bfloat16 if frozen_in_half else torch.float32)
     model.config.use_cache = False
+    if recipe.compile and arguments.use_cpu:
+        # Compiled for a CPU, plain attention trains faster than the fused kernel.
+        model.set_attn_implementation("eager")
     datasets = [as_dataset(part, tokenizer) for part in rows]
     with outdated_names_ignored():
         trainer = AnswerLossTrainer(
@@ -95,6 +103,10 @@ def make_trainer(
             peft_config=_lora_config(recipe),
         )
     trainer.remove_callback(PrinterCallback)  # stdout is the command's own
+    if recipe.compile:
+        trainer.compile_layers()
+    if recipe.average_weights is not None:
+        trainer.add_callback(WeightAverage(recipe.average_weights))
     return trainer
 
 

@@ -161,11 +161,14 @@ class Names:
         """Draw one to five words of running text, or a name."""
         if self._rng.random() < 0.35:
             return self.entity()
-        return " ".join(self._window(self._rng.choice((1, 2, 2, 3, 4, 5)))).strip(",;:()")
+        words = self._window(self._rng.choice((1, 2, 2, 3, 4, 5)))
+        return " ".join(words).strip(",;:() ") or self.entity()
 
     def word(self) -> str:
         """Draw one word of running text."""
-        return self.phrase() if self._rng.random() < 0.3 else self._window(1)[0].strip(",;:()")
+        if self._rng.random() < 0.3:
+            return self.phrase()
+        return self._window(1)[0].strip(",;:()") or self.entity()
 
     def words(self, count: int) -> list[str]:
         """Draw `count` neighbouring words of running text."""
