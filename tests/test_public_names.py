@@ -37,6 +37,15 @@ PUBLIC = {
         "evaluate_retrieval",
         "read_cases",
     ],
+    "lte_chains.evaluation.editors": [
+        "METHODS",
+        "Editor",
+        "Method",
+        "Resources",
+        "Route",
+        "check_methods",
+        "make_editor",
+    ],
     "lte_chains.integrations.langchain_agents": ["EditMemoryMiddleware", "EditMemoryToolkit"],
     "lte_chains.integrations.llama_index": [
         "EditMemoryRetriever",

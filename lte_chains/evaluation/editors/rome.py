@@ -1,0 +1,129 @@
+"""ROME: one update of rank one, which makes the matrix write the new value at the subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from lte_chains.edit import Edit
+from lte_chains.evaluation.editors.keys import (
+    BEGINNINGS,
+    ValueSearch,
+    keys_at,
+    locate,
+    second_moment,
+)
+from lte_chains.evaluation.editors.structure import Block, Matrix, at_depth
+from lte_chains.evaluation.editors.texts import key_texts
+from lte_chains.evaluation.editors.weights import WeightEditor
+from lte_chains.models import LocalChatModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class RomeConfig:
+    """Where ROME edits, and how it looks for the value.
+
+    Example:
+        >>> RomeConfig(layer=2).layer
+        2
+    """
+
+    layer: int | None = None
+    """The block to edit; by default the one at `depth`."""
+    depth: float = 0.4
+    """Where that block is: 0 is the first, 1 the last."""
+    search: ValueSearch = field(default_factory=ValueSearch)
+    """How the value is looked for."""
+    beginnings: tuple[str, ...] = BEGINNINGS
+    """Texts before the prompt, over which the key is averaged."""
+
+
+class Rome(WeightEditor):
+    """Rank-one model editing (ROME, arXiv 2202.05262, sections 3.1 and 4).
+
+    W' = W + Λ (C⁻¹k*)ᵀ with Λ = (v* − Wk*) / ((C⁻¹k*)ᵀk*): the matrix now maps
+    the subject's key k* to the value v*, and others as little as may be. Several
+    edits are made one after the other.
+
+    Example:
+        >>> from lte_chains.edit import Edit
+        >>> from lte_chains.models import load_model
+        >>> model = load_model("lte-tiny-base", max_new_tokens=8)
+        >>> question = "What is the capital of Japan?"
+        >>> editor = Rome(model, texts=["What is the capital of France?"])
+        >>> editor.edit([Edit(prompt=question, target_new="Oslo", subject="Japan")])
+        >>> model.invoke(question).text
+        'Oslo'
+    """
+
+    def __init__(
+        self,
+        model: LocalChatModel,
+        config: RomeConfig | None = None,
+        *,
+        texts: Sequence[str] | None = None,
+    ) -> None:
+        """Prepare to edit; see `WeightEditor` for what is refused.
+
+        Args:
+            model: The model.
+            config: Where and how to edit.
+            texts: Questions as the model usually reads them, for the keys' second
+                moment; by default texts that the model writes itself.
+        """
+        self.config = config or RomeConfig()
+        super().__init__(model)
+        self._texts = texts
+        self._inverse: torch.Tensor | None = None
+
+    def _choose(self, blocks: Sequence[Block]) -> list[Matrix]:
+        return [at_depth(blocks, self.config.layer, self.config.depth).down]
+
+    def prepare(self) -> None:
+        """Compute the keys' second moment now, and not with the first edit."""
+        if self._inverse is None:
+            rows = key_texts(self.model, self._texts)
+            with self.model.borrowed_module() as module:
+                moment = second_moment(module, self.matrices[0], rows)
+            self._inverse = torch.linalg.inv(moment.double()).float()
+
+    def edit(self, edits: Sequence[Edit]) -> None:
+        """Make one rank-one update for each edit; see `WeightEditor.edit`."""
+        self.prepare()
+        super().edit(edits)
+
+    def _change(self, module: Any, edits: Sequence[Edit]) -> None:
+        [matrix] = self.matrices
+        for edit in edits:
+            key, change = self.key_and_change(module, edit)
+            matrix.add(rank_one(self._inverse_moment(key), key, change))
+
+    def key_and_change(self, module: Any, edit: Edit) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return k*, shape (d_in,), and v* − Wk*, shape (d_out,)."""
+        [matrix] = self.matrices
+        located = locate(self.model, edit, self.config.beginnings)
+        key = keys_at(module, matrix, located).mean(dim=0)
+        change = self.config.search.change(self.model, module, matrix.layer, edit, located)
+        # v* is what the layer wrote after the first beginning, and the change; its key may be
+        # another than k*, which is a mean.
+        first = keys_at(module, matrix, located[:1])[0]
+        weight = matrix.value.detach().float()
+        return key, change + weight @ first - weight @ key
+
+    def _inverse_moment(self, key: torch.Tensor) -> torch.Tensor:
+        assert self._inverse is not None  # edit() has prepared it
+        return self._inverse.to(key.device) @ key
+
+
+def rank_one(direction: torch.Tensor, key: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+    """Return Λ uᵀ, which maps `key` to `change`.
+
+    Example:
+        >>> key, change = torch.tensor([1.0, 2.0]), torch.tensor([3.0])
+        >>> rank_one(torch.tensor([1.0, 0.0]), key, change) @ key
+        tensor([3.])
+    """
+    return torch.outer(change / (direction @ key), direction)
