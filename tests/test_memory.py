@@ -299,8 +299,8 @@ def test_purged_text_and_vectors_are_in_no_file_and_the_trail_stays(tmp_path: Pa
         assert not [s for s in secrets[::2] if s.encode() in content]
         assert all(s.encode() in content for s in secrets[1::2])
         assert vector not in content
-        [index] = memory._shared.store._indexes.values()
-        assert vector not in index._view.vectors.tobytes()
+        index = memory._shared.store._searcher.index("default")
+        assert vector not in index.view.growing.vectors.tobytes()
         assert [e.action for e in memory.history(ids[0])] == ["add", "add", "purge"]
         assert {e.edit for e in memory.history(ids[0])} == {None}
         memory.rollback(1)

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,12 +32,14 @@ class Database:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open or create the file, and finish an erasure that was interrupted."""
-        self._path = None if path == ":memory:" else Path(path).expanduser().absolute()
-        self.name = ":memory:" if self._path is None else str(self._path)
-        if self._path is not None and self._path.is_dir():
+        self.path = None if path == ":memory:" else Path(path).expanduser().absolute()
+        """The file; None for none."""
+        self.name = ":memory:" if self.path is None else str(self.path)
+        """The file's path, or ":memory:", for messages."""
+        if self.path is not None and self.path.is_dir():
             raise StoreError(f"{self.name} is a folder: give the path of a file in it")
-        if self._path is not None and not self._path.parent.is_dir():
-            raise StoreError(f"the folder {self._path.parent} does not exist: create it first")
+        if self.path is not None and not self.path.parent.is_dir():
+            raise StoreError(f"the folder {self.path.parent} does not exist: create it first")
         self._start()
         try:
             with self._pool.connection() as connection:
@@ -59,6 +61,16 @@ class Database:
             connection.execute("BEGIN")
             yield connection
             connection.execute("COMMIT")
+
+    def read(self, statement: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """Return the rows of one statement, which sees one state of the file.
+
+        Raises:
+            StoreError: The database is closed, or SQLite fails.
+        """
+        self._leave_parent()
+        with self._pool.connection() as connection:
+            return connection.execute(statement, parameters).fetchall()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -105,8 +117,8 @@ class Database:
 
     def _start(self) -> None:
         # An in-memory database lives and dies with its one connection.
-        size = 1 if self._path is None else _POOL_SIZE
-        self._pool = ConnectionPool(connector(self._path), size=size, name=self.name)
+        size = 1 if self.path is None else _POOL_SIZE
+        self._pool = ConnectionPool(connector(self.path), size=size, name=self.name)
         self._write_lock = threading.Lock()
         self._pid = os.getpid()
 
@@ -122,7 +134,7 @@ class Database:
 
     def _leave_parent(self) -> None:
         """Start afresh in a forked child: connections and held locks must not cross a fork."""
-        if self._path is not None and self._pid != os.getpid():
+        if self.path is not None and self._pid != os.getpid():
             self._pool.abandon()
             self._start()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import lru_cache
 
+from lte_chains.errors import StoreError
 from lte_chains.store.base import Vectors, VectorSpace, check_space
 from lte_chains.store.ledger import take_revision
 
@@ -12,7 +14,30 @@ from lte_chains.store.ledger import take_revision
 def read_space(connection: sqlite3.Connection) -> VectorSpace | None:
     """Return the recorded space; None before the first edit."""
     row = connection.execute("SELECT value FROM meta WHERE name = 'space'").fetchone()
-    return None if row is None else VectorSpace(**json.loads(row["value"]))
+    return None if row is None else parse_space(row["value"])
+
+
+@lru_cache(maxsize=16)
+def parse_space(recorded: str | None) -> VectorSpace | None:
+    """Return a space as it is recorded; None for none.
+
+    Raises:
+        StoreError: The record is damaged.
+
+    Example:
+        >>> parse_space('{"fingerprint": "demo", "dimension": 2}')
+        VectorSpace(fingerprint='demo', dimension=2)
+    """
+    if recorded is None:
+        return None
+    try:
+        fields = json.loads(recorded)
+        return VectorSpace(str(fields["fingerprint"]), int(fields["dimension"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"the memory's record of its embedder is damaged ({recorded!r}): restore the file "
+            "from a backup"
+        ) from error
 
 
 def claim_space(connection: sqlite3.Connection, space: VectorSpace) -> None:

@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from lte_chains.edit import Edit
-from lte_chains.errors import StoreError, UnknownEditError
-from lte_chains.store.base import HistoryEntry, Vectors, VectorSpace, check_space
+from lte_chains.errors import UnknownEditError
+from lte_chains.store.base import HistoryEntry, Vectors, VectorSpace
 from lte_chains.store.database import Database, demand_erasure
 from lte_chains.store.ledger import STATE_AT, Transaction, require_known
 from lte_chains.store.proposals import PENDING, ProposalTransaction
 from lte_chains.store.rows import decode, encode, moment
+from lte_chains.store.searcher import Searcher, whole_vectors
 from lte_chains.store.space import blob, claim_space, read_space, replace_vectors, unpacked
-
-if TYPE_CHECKING:
-    from lte_chains.index import VectorIndex
 
 _LIVE = """SELECT v.* FROM live AS l JOIN versions AS v ON v.key = l.key
     WHERE l.namespace = ? ORDER BY v.key"""
@@ -41,14 +37,6 @@ _HISTORY = """SELECT r.revision AS at_revision, r.operation, r.at,
     ORDER BY r.revision, e.seq"""
 _HEAD = "SELECT coalesce(max(revision), 0) FROM revisions WHERE namespace = ?"
 _NEWER = "SELECT * FROM versions WHERE key > ? ORDER BY key"
-_ALL_VECTORS = """SELECT l.id, l.key, x.vector FROM live AS l JOIN vectors AS x ON x.key = l.key
-    WHERE l.namespace = ? ORDER BY l.key"""
-_CHANGED_VECTORS = """SELECT touched.id, l.key, x.vector
-    FROM (SELECT DISTINCT id FROM events WHERE namespace = :namespace AND revision > :since)
-        AS touched
-    LEFT JOIN live AS l ON l.namespace = :namespace AND l.id = touched.id
-    LEFT JOIN vectors AS x ON x.key = l.key
-    ORDER BY l.key"""
 
 
 class SQLiteStore:
@@ -77,8 +65,7 @@ class SQLiteStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open or create the file."""
         self._database = Database(path)
-        # By process too: a fork may catch a thread in the middle of an update.
-        self._indexes: dict[tuple[int, str], VectorIndex] = {}
+        self._searcher = Searcher(self._database)
 
     @property
     def name(self) -> str:
@@ -177,6 +164,7 @@ class SQLiteStore:
             Transaction(connection, namespace, "purge").purge(ids)
             demand_erasure(connection)
             revision = _head(connection, namespace)
+        self._searcher.forget_saved(namespace)
         self._database.erase_traces()
         return revision
 
@@ -195,10 +183,11 @@ class SQLiteStore:
                 rows = connection.execute(_NEWER, (max(fresh, default=0),)).fetchall()
                 if not rows:
                     replace_vectors(connection, fresh, space)
-                    return
+                    break
             vectors = embed([decode(row) for row in rows])
             space = VectorSpace(fingerprint, vectors[0].shape[-1])
             fresh |= {row["key"]: blob(own) for row, own in zip(rows, vectors, strict=True)}
+        self._searcher.forget_saved()
 
     def edits(self, namespace: str, *, as_of: int | datetime | None = None) -> list[Edit]:
         """Return the live edits, oldest first; those of an earlier moment with `as_of`."""
@@ -238,19 +227,8 @@ class SQLiteStore:
         accept: Callable[[Edit], bool] | None = None,
     ) -> list[tuple[Edit, float]]:
         """Return the `k` live, accepted edits of highest cosine; see `EditStore`."""
-        index = self._index(namespace, VectorSpace(fingerprint, len(vector)))
-        hits: list[tuple[Edit, float]] = []
-        for portion in index.ranked(vector, first=k):
-            rows = self._versions(namespace, [key for key, _ in portion])
-            for key, score in portion:
-                if key not in rows:  # purged since the index was read
-                    continue
-                edit = decode(rows[key])
-                if accept is None or accept(edit):
-                    hits.append((edit, score))
-                if len(hits) == k:
-                    return hits
-        return hits
+        search = self._searcher.nearest
+        return search(namespace, vector, k, fingerprint=fingerprint, accept=accept)
 
     def vectors(self, namespace: str, ids: Sequence[str]) -> dict[str, Vectors]:
         """Return the vectors of those of the edits that are live, by id; see `EditStore`."""
@@ -264,68 +242,13 @@ class SQLiteStore:
             rows = connection.execute(_VECTORS_BY_ID, parameters).fetchall()
         if space is None:
             return {}
-        with self._whole_vectors():
+        with whole_vectors(self.name):
             return {row["id"]: unpacked(row["vector"], space.dimension) for row in rows}
 
     def close(self) -> None:
         """Release the file; further calls raise `StoreError`."""
+        self._searcher.close()
         self._database.close()
-
-    def _versions(self, namespace: str, keys: Sequence[int]) -> dict[int, sqlite3.Row]:
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT * FROM versions "
-                "WHERE namespace = ? AND key IN (SELECT value FROM json_each(?))",
-                (namespace, json.dumps(keys)),
-            ).fetchall()
-        return {row["key"]: row for row in rows}
-
-    def _index(self, namespace: str, space: VectorSpace) -> VectorIndex:
-        """Return the namespace's index, no older than the ledger was at the call."""
-        from lte_chains.index import VectorIndex
-
-        slot = (os.getpid(), namespace)
-        index = self._indexes.get(slot)
-        if index is None:
-            index = self._indexes.setdefault(slot, VectorIndex(space.dimension))
-        if index.dimension != space.dimension:
-            index = self._indexes[slot] = VectorIndex(space.dimension)
-        with self._database.reading() as connection:
-            check_space(read_space(connection) or space, space)
-            head = _head(connection, namespace)
-        if index.revision < head:
-            with index.lock, self._database.reading() as connection:
-                # Once more, in the state that is read now.
-                check_space(read_space(connection) or space, space)
-                self._catch_up(index, connection, namespace)
-        return index
-
-    def _catch_up(self, index: VectorIndex, connection: sqlite3.Connection, namespace: str) -> None:
-        """Apply the revisions that the index has not seen; the caller holds its lock."""
-        head, since = _head(connection, namespace), index.revision
-        if head <= since:
-            return
-        parameters = {"namespace": namespace, "since": since}
-        stale = connection.execute(
-            "SELECT 1 FROM revisions WHERE namespace = :namespace AND revision > :since "
-            "AND operation IN ('reembed', 'purge')",  # a purged vector must not stay in memory
-            parameters,
-        ).fetchone()
-        with self._whole_vectors():
-            if since == 0 or stale is not None:
-                index.rebuild(head, map(tuple, connection.execute(_ALL_VECTORS, (namespace,))))
-            else:
-                index.update(head, map(tuple, connection.execute(_CHANGED_VECTORS, parameters)))
-
-    @contextmanager
-    def _whole_vectors(self) -> Iterator[None]:
-        try:
-            yield
-        except ValueError as error:
-            raise StoreError(
-                f"{self.name} holds vectors of a wrong length: the file is damaged; restore it "
-                "from a backup, or call memory.reembed(memory.embeddings)"
-            ) from error
 
 
 def _head(connection: sqlite3.Connection, namespace: str) -> int:

@@ -1,0 +1,247 @@
+"""An index in a file, so that a process that opens a large memory need not read the ledger.
+
+The file is a JSON line and then plain arrays, in the machine's byte order. It is
+written aside, synced and renamed, and carries a stamp of what it shows and a
+checksum of every array: whatever does not fit is as good as no file. Nothing is
+lost with it, and deleting it is always safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sys
+import time
+import uuid
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from lte_chains.index.growing import DEAD, Rows
+from lte_chains.index.ranking import View
+from lte_chains.index.scores import Floats, Keys
+from lte_chains.index.sealed import Sealed
+
+_log = logging.getLogger(__name__)
+
+_FORMAT = f"lte-chains index 1 {sys.byteorder}"
+_LONGEST_HEADER = 1 << 20
+_WORDS = 512
+"""64-bit words that are summed up together: a page of 4 KiB."""
+_ABANDONED_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a saved index shows.
+
+    The moment of the revision tells a ledger from another one, and from an
+    earlier state of itself that was restored and then went another way.
+    """
+
+    namespace: str
+    revision: int
+    at: str
+    """When the revision was committed, as the ledger has it."""
+    space: str
+    """The vectors' space, as the ledger has it."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What `load` found: arguments for `VectorIndex.adopt`."""
+
+    stamp: Stamp
+    edits: int
+    blocks: list[Sealed]
+    keys: Keys
+    vectors: Floats
+
+
+def place_of(database: Path, namespace: str) -> Path:
+    """Return where the index of a namespace is kept, beside its database.
+
+    Example:
+        >>> place_of(Path("edits.db"), "default").name
+        'edits.db-index-37a8eec1ce19687d'
+    """
+    mark = hashlib.sha256(namespace.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return database.with_name(f"{database.name}-index-{mark}")
+
+
+def places_of(database: Path) -> list[Path]:
+    """Return the saved indexes of all namespaces of a database, unfinished ones too."""
+    prefix = f"{database.name}-index-"
+    with suppress(OSError):
+        return [path for path in database.parent.iterdir() if path.name.startswith(prefix)]
+    return []
+
+
+def save(place: Path, view: View, stamp: Stamp) -> None:
+    """Write an index, all or nothing.
+
+    Raises:
+        OSError: It cannot be written; an earlier file is as it was.
+    """
+    _sweep(place)
+    draft = place.with_name(f"{place.name}-{uuid.uuid4().hex}")
+    # Held until the end: arrays of codes are views of the blocks' own memory.
+    blocks = [block.swept() for block in view.sealed if block.live]
+    arrays = _arrays_of(blocks, view.growing)
+    header = {
+        "format": _FORMAT,
+        "stamp": asdict(stamp),
+        "edits": view.edits,
+        "dimension": view.growing.vectors.shape[1],
+        "blocks": [
+            {"rows": len(block.keys), "scale": block.scale, "residual": block.residual}
+            for block in blocks
+        ],
+        "rows": len(arrays[-2]),
+        "checksums": [_checksum(array) for array in arrays],
+    }
+    line = json.dumps(header).encode()
+    try:
+        with draft.open("xb", buffering=0) as file:
+            # The header's own checksum, in a fixed width; memoryviews are written whole.
+            file.write(b"%08x%08x" % (len(line), zlib.crc32(line)) + line)
+            for array in arrays:
+                _write(file, array)
+            os.fsync(file.fileno())
+        draft.replace(place)
+        _sync_folder(place.parent)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def load(place: Path) -> Saved | None:
+    """Read an index; None if there is none, or none that can be trusted."""
+    try:
+        with place.open("rb", buffering=0) as file:
+            return _read(file)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
+        _log.info("the index in %s is passed over: %s", place, error)
+        return None
+
+
+def stamp_of(place: Path) -> Stamp | None:
+    """Return what a saved index claims to show, without reading its arrays."""
+    try:
+        with place.open("rb", buffering=0) as file:
+            return Stamp(**_header(file)["stamp"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _arrays_of(blocks: Sequence[Sealed], growing: Rows) -> list[npt.NDArray[Any]]:
+    """Return the arrays in their order in the file."""
+    arrays: list[npt.NDArray[Any]] = []
+    for block in blocks:
+        arrays += [block.keys, block.stored_codes()]
+    keys = growing.keys[: growing.size]
+    live = np.flatnonzero(keys != DEAD)
+    live = live[np.argsort(keys[live], kind="stable")]
+    return [*arrays, keys[live], growing.vectors[live]]
+
+
+def _read(file: BinaryIO) -> Saved:
+    header = _header(file)
+    dimension, checksums = int(header["dimension"]), iter(header["checksums"])
+    rows = [int(block["rows"]) for block in header["blocks"]]
+    last = int(header["rows"])
+    expected = file.tell() + sum(rows) * (8 + dimension) + last * (8 + 4 * dimension)
+    if os.fstat(file.fileno()).st_size != expected or min([last, dimension, *rows]) < 0:
+        raise ValueError("it is cut short, or too long")
+    blocks = []
+    for count, block in zip(rows, header["blocks"], strict=True):
+        keys: Keys = _array(file, count, np.int64, checksums)
+        codes = _array(file, count * dimension, np.uint8, checksums).reshape(count, dimension)
+        scale, residual = float(block["scale"]), float(block["residual"])
+        blocks.append(Sealed.from_codes(keys, codes, scale, residual))
+    keys = _array(file, last, np.int64, checksums)
+    vectors: Floats = _array(file, last * dimension, np.float32, checksums)
+    return Saved(
+        Stamp(**header["stamp"]),
+        int(header["edits"]),
+        blocks,
+        keys,
+        vectors.reshape(last, dimension),
+    )
+
+
+def _header(file: BinaryIO) -> dict[str, Any]:
+    """Read and check what stands before the arrays.
+
+    Raises:
+        ValueError: It is damaged, or of another format.
+    """
+    marks = file.read(16)
+    length, checksum = int(marks[:8], 16), int(marks[8:], 16)
+    if length > _LONGEST_HEADER:
+        raise ValueError("its header is damaged")
+    line = file.read(length)
+    if zlib.crc32(line) != checksum:
+        raise ValueError("its header is damaged")
+    header: dict[str, Any] = json.loads(line)
+    if header["format"] != _FORMAT:
+        raise ValueError(f"it is of the format {header['format']!r}")
+    return header
+
+
+def _array(
+    file: BinaryIO, count: int, kind: npt.DTypeLike, checksums: Iterator[int]
+) -> npt.NDArray[Any]:
+    array = np.fromfile(file, kind, count)
+    if len(array) != count or _checksum(array) != next(checksums):
+        raise ValueError("it is damaged")
+    return array
+
+
+def _write(file: BinaryIO, array: npt.NDArray[Any]) -> None:
+    left = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    while left:
+        left = left[file.write(left) :]
+
+
+def _checksum(array: npt.NDArray[Any]) -> int:
+    """Return a checksum that takes a fraction of the time of reading the bytes.
+
+    The 64-bit words of each page are added up, and the sums are hashed.
+    """
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    words = flat[: len(flat) // 8 * 8].view(np.uint64)
+    whole = len(words) // _WORDS * _WORDS
+    sums = words[:whole].reshape(-1, _WORDS).sum(axis=1, dtype=np.uint64)
+    rest = flat[whole * 8 :].tobytes()
+    return zlib.crc32(rest, zlib.crc32(sums.tobytes()))
+
+
+def _sweep(place: Path) -> None:
+    """Delete what writers that were killed have left behind."""
+    with suppress(OSError):
+        for path in place.parent.iterdir():
+            unfinished = path.name.startswith(f"{place.name}-")
+            if unfinished and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                path.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a renaming on the disk, where the system lets folders be synced."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,96 @@
+"""Exact ranking over rows of both kinds: rough scores first, the ledger's vectors where needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lte_chains.index.growing import Rows
+from lte_chains.index.scores import Floats, best_of
+from lte_chains.index.sealed import Query, Sealed
+
+Fetch = Callable[[Sequence[int]], Mapping[int, bytes]]
+"""Returns the stored vectors of edits by their keys, less those that were purged."""
+
+_MARGIN = 8
+"""Edits looked at beyond those that are wanted, so that ties at the border are seen whole."""
+
+
+@dataclass(frozen=True)
+class View:
+    """The rows of one revision; they never change."""
+
+    revision: int
+    edits: int
+    growing: Rows
+    sealed: tuple[Sealed, ...] = ()
+
+    @property
+    def wordings(self) -> int:
+        """How many rows an edit has on average, rounded up."""
+        rows = self.growing.size + sum(len(block.keys) for block in self.sealed)
+        return max(1, -(-rows // max(1, self.edits)))
+
+    def ranked(
+        self, vector: Floats, *, first: int, fetch: Fetch
+    ) -> Iterator[list[tuple[int, float]]]:
+        """Yield all edits as (key, cosine), best first; see `VectorIndex.ranked`."""
+        width = (first + _MARGIN) * self.wordings
+        query = Query.of(vector) if self.sealed else None
+        known: dict[int, float] = {}
+        done: set[int] = set()
+        while True:
+            scores, beyond = self.growing.nearest(vector, width)
+            bounds: list[tuple[int, float]] = []
+            if query is not None:
+                bounds, beyond = self._rough(query, width, beyond)
+            place, chunk = 0, first + _MARGIN
+            while True:
+                part = [key for key, _ in bounds[place : place + chunk]]
+                self._score([key for key in part if key not in known], vector, known, fetch)
+                scores.update((key, known[key]) for key in part if key in known)
+                place, chunk = place + len(part), chunk * 2
+                # Nothing that was not looked at can be better than this.
+                frontier = bounds[place][1] if place < len(bounds) else beyond
+                sure = [pair for pair in scores.items() if pair[1] > frontier]
+                fresh = [pair for pair in sure if pair[0] not in done] if done else sure
+                if len(fresh) >= first or place >= len(bounds):
+                    yield sorted(fresh, key=lambda pair: (-pair[1], pair[0]))
+                    done.update(key for key, _ in fresh)
+                if place >= len(bounds):
+                    break
+            if beyond == -np.inf:
+                return
+            width *= 4
+
+    def _rough(
+        self, query: Query, width: int, beyond: float
+    ) -> tuple[list[tuple[int, float]], float]:
+        """Return the edits of the blocks that may be among the best, by what they cannot exceed.
+
+        Best first, each once; and what no other edit can exceed.
+        """
+        found = [block.nearest(query, width) for block in self.sealed]
+        beyond = max(beyond, *(rest for _, _, rest in found))
+        keys = np.concatenate([keys for keys, _, _ in found])
+        bounds = np.concatenate([bounds for _, bounds, _ in found])
+        hopeful = np.flatnonzero(bounds > beyond)
+        order = hopeful[np.argsort(-bounds[hopeful], kind="stable")]
+        best: dict[int, float] = {}
+        for key, bound in zip(keys[order].tolist(), bounds[order].tolist(), strict=True):
+            best.setdefault(key, bound)
+        return list(best.items()), beyond
+
+    def _score(
+        self, keys: Sequence[int], vector: Floats, known: dict[int, float], fetch: Fetch
+    ) -> None:
+        """Add the exact scores of edits in blocks to those that are known."""
+        for block in self.sealed:
+            if keys and block.vectors is not None:
+                found = block.score(keys, vector)
+                known |= found
+                keys = [key for key in keys if key not in found]
+        if keys:
+            known |= best_of(fetch(keys), vector)

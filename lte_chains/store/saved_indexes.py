@@ -1,0 +1,134 @@
+"""When the index of a namespace is saved beside its database, and when what is saved counts."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from lte_chains.errors import StoreError
+from lte_chains.store.database import Database
+
+if TYPE_CHECKING:
+    from lte_chains.index import VectorIndex
+    from lte_chains.index.ranking import View
+
+_log = logging.getLogger(__name__)
+
+_COMMITTED = "SELECT at FROM revisions WHERE namespace = ? AND revision = ?"
+ERASED = """SELECT 1 FROM revisions WHERE namespace = ? AND revision > ?
+    AND operation IN ('reembed', 'purge')"""
+"""Whether an index of an earlier revision holds vectors that must be forgotten."""
+
+_WORTH = 8192
+"""Fewer edits are read from the ledger in a moment."""
+_STALE = 4
+"""It is saved again once the part of 1 in this many of its edits has changed."""
+
+
+class SavedIndexes:
+    """The saved indexes of one database; see `lte_chains.index.cache`.
+
+    They are written in the background when the ledger has been read, and when
+    the database is closed. A memory that cannot be written next to, or a disk
+    that is full, costs the next opening some time and nothing else.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Take the database that the indexes are of; nothing is read yet."""
+        self._database = database
+        self._writers: dict[str, threading.Thread] = {}
+
+    def restore(
+        self, namespace: str, space: str, index: VectorIndex, connection: sqlite3.Connection
+    ) -> None:
+        """Fill an empty index with what is saved of it, if that shows a state of this ledger."""
+        from lte_chains.index import cache
+
+        if self._database.path is None:
+            return
+        place = cache.place_of(self._database.path, namespace)
+        stamp = cache.stamp_of(place)
+        if stamp is None or (stamp.namespace, stamp.space) != (namespace, space):
+            return
+        committed = connection.execute(_COMMITTED, (namespace, stamp.revision)).fetchone()
+        erased = connection.execute(ERASED, (namespace, stamp.revision)).fetchone()
+        if committed is None or committed[0] != stamp.at or erased is not None:
+            return
+        saved = cache.load(place)
+        if saved is None or saved.stamp != stamp or saved.vectors.shape[1] != index.dimension:
+            return
+        index.adopt(stamp.revision, saved.edits, saved.blocks, saved.keys, saved.vectors)
+
+    def consider(self, namespace: str, space: str, index: VectorIndex) -> None:
+        """Save an index in the background if much of it was read from the ledger."""
+        writer = self._writers.get(namespace)
+        busy = writer is not None and writer.is_alive()
+        if busy or not self._worth_saving(index, max(_WORTH, len(index) // _STALE)):
+            return
+        # A daemon: a program that ends need not wait for a file that it can do without.
+        writer = threading.Thread(
+            target=self._save, args=(namespace, space, index), name="lte-index", daemon=True
+        )
+        self._writers[namespace] = writer
+        writer.start()
+
+    def close(self, namespace: str, space: str, index: VectorIndex) -> None:
+        """Save an index before the database is closed, if the next opening is the quicker."""
+        writer = self._writers.pop(namespace, None)
+        if writer is not None:
+            writer.join()
+        if self._worth_saving(index, _WORTH // 8):
+            self._save(namespace, space, index)
+
+    def delete(self, namespace: str | None = None) -> None:
+        """Delete what is saved of a namespace, or of all.
+
+        Raises:
+            StoreError: A file cannot be deleted.
+        """
+        from lte_chains.index import cache
+
+        if self._database.path is None:
+            return
+        places = cache.places_of(self._database.path)
+        if namespace is not None:
+            own = cache.place_of(self._database.path, namespace).name
+            places = [place for place in places if place.name.startswith(own)]
+        for place in places:
+            try:
+                place.unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreError(
+                    f"the saved index {place} still holds what was erased: delete it"
+                ) from error
+
+    def _worth_saving(self, index: VectorIndex, changed: int) -> bool:
+        known = self._database.path is not None and len(index) >= _WORTH
+        return known and index.unsaved >= changed
+
+    def _save(self, namespace: str, space: str, index: VectorIndex) -> None:
+        view: View = index.view
+        try:
+            if self._written(namespace, space, view):
+                index.unsaved = 0
+        except (OSError, StoreError) as error:
+            _log.info("the index of %r is not saved: %s", namespace, error)
+
+    def _written(self, namespace: str, space: str, view: View) -> bool:
+        from lte_chains.index import cache
+
+        database = self._database
+        committed = database.read(_COMMITTED, (namespace, view.revision))
+        if database.path is None or not committed:
+            return False
+        place = cache.place_of(database.path, namespace)
+        cache.save(place, view, cache.Stamp(namespace, view.revision, committed[0][0], space))
+        # A purge that came in between has deleted the earlier file, not this one.
+        if database.read(ERASED, (namespace, view.revision)):
+            with suppress(FileNotFoundError):
+                place.unlink()
+            return False
+        return True
