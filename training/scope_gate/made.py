@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from lte_chains.edit import Edit
 from lte_chains.scope.pairs import with_chain
 from lte_chains.training.pretraining.names import Names
+from lte_chains.training.scope_gate.garbling import garbled
 from lte_chains.training.scope_gate.pairs import Fact, Pair
 from lte_chains.training.scope_gate.relations import (
     Relation,
@@ -18,6 +19,9 @@ from lte_chains.training.scope_gate.relations import (
     others,
     questions,
 )
+
+GARBLED = 0.12
+"""How often a question calls the subject by a name with a slip in it."""
 
 _NUMBER = re.compile(r"\d+")
 _SYMMETRIC = frozenset({"spouse", "sibling"})
@@ -279,6 +283,8 @@ class PairMaker:
     def _spoken(self, form: str, subject: str) -> str:
         """Put the subject into a form, now and then as careless people write."""
         rng = self._rng
+        if rng.random() < GARBLED:
+            subject = garbled(subject, rng)
         text = form.replace("{s}", subject)
         if rng.random() < 0.6:
             return text

@@ -35,6 +35,8 @@ class Relation:
     """Prompts of edits, which ask the same thing as questions."""
     descriptions: tuple[str, ...]
     """Noun phrases for the answer."""
+    asked: tuple[str, ...] = ()
+    """Questions in words that edits are not written in."""
     labels: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     inverse: tuple[str, ...] = ()
@@ -110,8 +112,11 @@ def other_properties(relation: Relation) -> list[str]:
 
 def ask(relation: Relation, rng: random.Random) -> str:
     """Draw a form of a relation, now and then one made of its plain name."""
-    if relation.labels and rng.random() < 0.4:
+    draw = rng.random()
+    if relation.labels and draw < 0.3:
         return by_label(rng.choice(relation.labels), rng)
+    if relation.asked and draw < 0.6:
+        return rng.choice(relation.asked)
     return rng.choice(relation.forms)
 
 
@@ -132,6 +137,7 @@ def _relation(
         object=kind,
         forms=tuple(dict.fromkeys(forms)),
         descriptions=tuple(dict.fromkeys(described)),
+        asked=tuple(entry.get("asked", ())),
         labels=labels,
         follows=tuple(entry.get("follows", ())),
         inverse=tuple(entry.get("inverse", ())),

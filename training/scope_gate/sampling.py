@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError
+from lte_chains.training.scope_gate.garbling import garbled
 from lte_chains.training.scope_gate.held_out import HeldOut
-from lte_chains.training.scope_gate.made import PairMaker
+from lte_chains.training.scope_gate.made import GARBLED, PairMaker
 from lte_chains.training.scope_gate.pairs import Pair
 from lte_chains.training.scope_gate.rows import Group
 
@@ -86,6 +87,8 @@ class Sampler:
 
     def _row(self, rows: Sequence[tuple[Edit, str]], kind: str, in_scope: bool) -> Pair:
         edit, question = self._rng.choice(rows)
+        if edit.subject and edit.subject in question and self._rng.random() < GARBLED:
+            question = question.replace(edit.subject, garbled(edit.subject, self._rng))
         return Pair(question, self._dressed(edit), in_scope, kind)
 
     def _neighbour(self, groups: Sequence[Group], wrong: Sequence[tuple[str, int]]) -> Pair:
