@@ -20,8 +20,8 @@ TEXT = Edit.from_statement("The CEO of Acme is John.")
 
 
 @pytest.fixture
-def memory() -> Iterator[EditMemory]:
-    with EditMemory.open(":memory:", embeddings=BagOfWordsEmbeddings()) as opened:
+def memory(anywhere: str) -> Iterator[EditMemory]:
+    with EditMemory.open(anywhere, embeddings=BagOfWordsEmbeddings()) as opened:
         yield opened
 
 

@@ -22,8 +22,8 @@ from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 
 @pytest.fixture
-def memory() -> Iterator[EditMemory]:
-    with EditMemory.open(":memory:", embeddings=BagOfWordsEmbeddings()) as opened:
+def memory(anywhere: str) -> Iterator[EditMemory]:
+    with EditMemory.open(anywhere, embeddings=BagOfWordsEmbeddings()) as opened:
         yield opened
 
 
@@ -403,8 +403,8 @@ async def test_async_twins_agree_with_the_sync_calls(memory: EditMemory) -> None
     assert (await memory.asimilarity_search("CEO"))[0].id == id_
 
 
-def test_another_embedder_is_refused_until_the_memory_is_reembedded(tmp_path: Path) -> None:
-    path = tmp_path / "edits.db"
+def test_another_embedder_is_refused_until_the_memory_is_reembedded(place: str) -> None:
+    path = place
     small, large = BagOfWordsEmbeddings(dim=16), BagOfWordsEmbeddings(dim=32)
     with EditMemory.open(path, embeddings=small) as memory:
         memory.add_edits([ceo("Jane", id="a")])
@@ -426,8 +426,8 @@ def test_another_embedder_is_refused_until_the_memory_is_reembedded(tmp_path: Pa
         EditMemory.open(path, embeddings=small)
 
 
-def test_reembedding_an_open_memory_stops_those_with_the_old_embedder(tmp_path: Path) -> None:
-    path = tmp_path / "edits.db"
+def test_reembedding_an_open_memory_stops_those_with_the_old_embedder(place: str) -> None:
+    path = place
     small, large = BagOfWordsEmbeddings(dim=16), BagOfWordsEmbeddings(dim=32)
     with (
         EditMemory.open(path, embeddings=small) as memory,
@@ -464,9 +464,11 @@ class _Broken(BagOfWordsEmbeddings):
         [[1.0, 2.0], [1.0]],
     ],
 )
-def test_vectors_that_do_not_fit_are_refused_and_nothing_is_added(answer: list) -> None:
+def test_vectors_that_do_not_fit_are_refused_and_nothing_is_added(
+    answer: list, anywhere: str
+) -> None:
     embeddings = _Broken()
-    with EditMemory.open(":memory:", embeddings=embeddings) as memory:
+    with EditMemory.open(anywhere, embeddings=embeddings) as memory:
         memory.add_edits([ceo("Jane")])
         embeddings.answer = answer
         with pytest.raises(EmbeddingError):
@@ -525,5 +527,5 @@ def test_the_memory_gives_a_retriever(memory: EditMemory) -> None:
 
 
 def test_every_refusal_is_of_the_one_family() -> None:
-    with pytest.raises(LteError, match="PostgreSQL"):
-        EditMemory.open("postgresql+psycopg://user:secret@host/db")
+    with pytest.raises(LteError, match="mysql"):
+        EditMemory.open("mysql://user:secret@host/db")

@@ -31,9 +31,17 @@ class TestStandardInMemory(VectorStoreIntegrationTests):
             yield memory
 
 
+@pytest.mark.postgres
+class TestStandardOnPostgres(VectorStoreIntegrationTests):
+    @pytest.fixture
+    def vectorstore(self, postgres_url: str) -> Iterator[VectorStore]:
+        with EditMemory.open(postgres_url, embeddings=self.get_embeddings()) as memory:
+            yield memory
+
+
 @pytest.fixture
-def memory() -> Iterator[EditMemory]:
-    with EditMemory.open(":memory:", embeddings=BagOfWordsEmbeddings()) as opened:
+def memory(anywhere: str) -> Iterator[EditMemory]:
+    with EditMemory.open(anywhere, embeddings=BagOfWordsEmbeddings()) as opened:
         yield opened
 
 

@@ -20,8 +20,8 @@ EMBEDDINGS = BagOfWordsEmbeddings(dim=32)
 
 
 @pytest.fixture
-def memory() -> Iterator[EditMemory]:
-    with EditMemory.open(":memory:", embeddings=EMBEDDINGS) as opened:
+def memory(anywhere: str) -> Iterator[EditMemory]:
+    with EditMemory.open(anywhere, embeddings=EMBEDDINGS) as opened:
         yield opened
 
 
@@ -311,17 +311,22 @@ def _assert_decided(path: Path, told: set[tuple[str, int]]) -> None:
 def test_a_call_that_fails_in_the_middle_leaves_everything_as_it_was(
     memory: EditMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lte_chains.store.ledger import Transaction
+    from lte_chains.store import ledger
+    from lte_chains.store.postgres import ledger as postgres_ledger
 
     ids = memory.propose([ceo("Jane Doe"), Edit(prompt="2 + 2 is", target_new="5")])
-    put = Transaction.put
 
-    def failing(self: Transaction, edit: Edit, *rest: object) -> Callable[..., str]:
-        if edit.target_new == "5":
-            raise MemoryError
-        return put(self, edit, *rest)
+    def failing(put: Callable[..., str]) -> Callable[..., str]:
+        def instead(self: object, edit: Edit, *rest: object, **options: object) -> str:
+            if edit.target_new == "5":
+                raise MemoryError
+            return put(self, edit, *rest, **options)
 
-    monkeypatch.setattr(Transaction, "put", failing)
+        return instead
+
+    monkeypatch.setattr(ledger.Transaction, "put", failing(ledger.Transaction.put))
+    patched = postgres_ledger.Transaction
+    monkeypatch.setattr(patched, "_put", failing(patched._put))
     with pytest.raises(MemoryError):
         memory.approve(ids)
     assert [edit.id for edit in memory.pending()] == ids

@@ -65,6 +65,7 @@ PUBLIC = {
         "threshold_for",
     ],
     "lte_chains.store": ["EditStore", "HistoryEntry", "SQLiteStore", "VectorSpace", "open_store"],
+    "lte_chains.store.postgres": ["PostgresStore"],
     "lte_chains.training.parallel": [
         "FORMATS",
         "LAYOUTS",

@@ -178,16 +178,28 @@ def check(memory: EditMemory, expected: str) -> None:
         assert sorted(map(spelled, memory.edits())) == listed(expected)
 
 
+@pytest.fixture(
+    scope="module", params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
+def house(request: pytest.FixtureRequest) -> Iterator[EditMemory]:
+    """A store in which every case gets a namespace of its own."""
+    where = ":memory:"
+    if request.param == "postgres":
+        where = request.getfixturevalue("postgres_server").new_url()
+    with EditMemory.open(where, embeddings=BagOfWordsEmbeddings(dim=256)) as memory:
+        yield memory
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_table(case: Case) -> None:
-    with EditMemory.open(":memory:", embeddings=BagOfWordsEmbeddings(dim=256)) as memory:
-        for step in case.steps:
-            do(memory, step)
-        for expected in case.expected:
-            check(memory, expected)
-        assert memory.edits() == memory.edits(as_of=memory.revision)
-        found = [match.edit.id for match in memory.search_edits("Acme", at=None, k=99)]
-        assert len(found) == len(set(found))
+def test_the_table(case: Case, house: EditMemory) -> None:
+    memory = house.in_namespace(case.name)
+    for step in case.steps:
+        do(memory, step)
+    for expected in case.expected:
+        check(memory, expected)
+    assert memory.edits() == memory.edits(as_of=memory.revision)
+    found = [match.edit.id for match in memory.search_edits("Acme", at=None, k=99)]
+    assert len(found) == len(set(found))
 
 
 def test_the_table_is_of_some_size_and_every_case_has_a_name_of_its_own() -> None:

@@ -24,8 +24,8 @@ ACME = Edit(
 
 
 @pytest.fixture
-def memory() -> Iterator[EditMemory]:
-    with EditMemory.open(":memory:", embeddings=EMBEDDINGS) as opened:
+def memory(anywhere: str) -> Iterator[EditMemory]:
+    with EditMemory.open(anywhere, embeddings=EMBEDDINGS) as opened:
         yield opened
 
 

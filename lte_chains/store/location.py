@@ -10,16 +10,17 @@ from lte_chains.store.sqlite import SQLiteStore
 
 
 def open_store(path_or_url: str | os.PathLike[str]) -> EditStore:
-    """Open the store at a path; ":memory:" is a new one that is never saved.
+    """Open the store at a path or a PostgreSQL URL; ":memory:" is a new one that is never saved.
 
     Raises:
-        ConfigError: A URL, or nothing at all.
-        StoreError: The file cannot be used.
+        ConfigError: Another kind of URL, or nothing at all.
+        MissingExtraError: A PostgreSQL URL, without the extra `postgres`.
+        StoreError: The file or the database cannot be used.
 
     Example:
-        >>> open_store("postgresql://localhost/edits")
+        >>> open_store("mysql://localhost/edits")
         Traceback (most recent call last):
-        lte_chains.errors.ConfigError: PostgreSQL is not supported in this version ...
+        lte_chains.errors.ConfigError: cannot open a mysql:// URL as a memory: give ...
     """
     try:
         place = os.fsdecode(path_or_url)
@@ -27,18 +28,17 @@ def open_store(path_or_url: str | os.PathLike[str]) -> EditStore:
         place = ""
     if not place or "\x00" in place:
         raise ConfigError(
-            f"a memory needs the path of its file, or ':memory:', not {path_or_url!r}"
+            f"a memory needs the path of its file, ':memory:' or a URL, not {path_or_url!r}"
         )
     scheme, separator, _ = place.partition("://")
     if not separator:
         return SQLiteStore(place)
     # Not the URL itself: it may hold a password.
     if scheme.partition("+")[0] in ("postgres", "postgresql"):
-        raise ConfigError(
-            "PostgreSQL is not supported in this version of lte-chains: give the path of a "
-            "SQLite file, such as 'edits.db', or ':memory:'"
-        )
+        from lte_chains.store.postgres import PostgresStore
+
+        return PostgresStore(place)
     raise ConfigError(
         f"cannot open a {scheme}:// URL as a memory: give the path of a SQLite file, such as "
-        "'edits.db', or ':memory:'"
+        "'edits.db', or ':memory:', or a URL as postgresql+psycopg://user:password@host/database"
     )

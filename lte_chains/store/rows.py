@@ -73,7 +73,7 @@ def digest(content: Content) -> bytes:
     return hashlib.sha256(json.dumps(content[:used]).encode()).digest()
 
 
-def decode(row: sqlite3.Row) -> Edit:
+def decode(row: sqlite3.Row | Mapping[str, Any]) -> Edit:
     """Return the edit of a row of the versions table."""
     fields: dict[str, Any] = {name: row[name] for name in CONTENT}
     fields["metadata"] = json.loads(fields["metadata"])

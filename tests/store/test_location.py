@@ -102,8 +102,9 @@ def test_a_folder_and_a_missing_folder_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("postgresql+psycopg://u:secret@h/db", "PostgreSQL is not supported in this version"),
-        ("postgres://u:secret@h/db", "PostgreSQL is not supported in this version"),
+        ("mysql://u:secret@h/db", "mysql"),
+        ("postgresql+asyncpg://u:secret@h/db", "driver"),
+        ("postgresql://u:secret@h:port/db", "cannot be read"),
         ("https://u:secret@example.org", "https"),
         ("", "path"),
         (None, "path"),
