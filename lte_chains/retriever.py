@@ -28,7 +28,8 @@ from lte_chains.retrieval.budget import (
 from lte_chains.retrieval.decomposition import decompose
 from lte_chains.retrieval.driving import Driver
 from lte_chains.retrieval.explanation import Explanation, Found, explain
-from lte_chains.retrieval.hops import HopRules, chains, follow, rules_for
+from lte_chains.retrieval.hop_rules import HopRules, rules_for
+from lte_chains.retrieval.hops import chains, follow
 from lte_chains.retrieval.requests import Look, Steps
 from lte_chains.scope import ScopeGate, SimilarityGate
 

@@ -26,9 +26,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from lte_chains.edit import Edit, EditMatch
+from lte_chains.retrieval.hop_rules import HopRules
 from lte_chains.retrieval.mentions import (
     Ring,
     Span,
@@ -60,41 +60,14 @@ _ALIKE = 3
 _NAMES = 3
 """How many of its names are then searched."""
 _READINGS = 2
-"""How many of the best ways to cut the question after an edit are kept."""
+"""How many of the best ways to cut the question after an edit are kept.
 
-
-@dataclass(frozen=True)
-class HopRules:
-    """How well an edit must fit what the question asks; cosines.
-
-    Example:
-        >>> rules_for("all-MiniLM-L6-v2:53aa5117").asked
-        0.65
-    """
-
-    asked: float
-    """From here on the question asks for an edit's relation."""
-    perhaps: float
-    """From here on it does if the scope gate agrees."""
-    margin: float = 0.05
-    """How far behind the best of its competitors an edit may be."""
-    plain: float = 0.8
-    """From here on a fit is beyond doubt: competitors that need more words are refused."""
-    same_name: float = 0.85
-    """From here on two names may mean the same thing."""
-
-
-RULES: Mapping[str, HopRules] = MappingProxyType(
-    {"all-MiniLM-L6-v2": HopRules(asked=0.65, perhaps=0.5)}
-)
-"""Rules by embedder."""
-UNMEASURED = HopRules(asked=0.8, perhaps=0.65)
-"""For an embedder that is not in the table: a hop is rather missed than made up."""
-
-
-def rules_for(fingerprint: str) -> HopRules:
-    """Return the rules for an embedder, by its name or its fingerprint ``name:digest``."""
-    return RULES.get(fingerprint.partition(":")[0].rpartition("/")[2], UNMEASURED)
+One that begins with the name is kept as well.
+"""
+_UNLIKELY = 0.1
+"""What a fit loses if it needs another way than the best."""
+_OWNED = 0.1
+"""How far behind the best fit that one may be."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +111,10 @@ class _Candidate:
 class _Fit:
     candidate: _Candidate
     score: float
-    readings: tuple[Ring, ...]
-    """The words that may ask for it, best first; empty if there are none."""
+    asked: str = ""
+    """The words that ask for it best."""
+    readings: tuple[Span, ...] = ()
+    """The phrases that those words, and the next best, belong to; empty if there are none."""
 
 
 _Leads = Mapping[tuple[str | None, str], Sequence[tuple[EditMatch, bool]]]
@@ -188,7 +163,7 @@ def follow(
             break
         if hop:
             leads = yield from _leads([fit.candidate.match for fit, _ in on], rules)
-        candidates = [candidate for fit, step in on for candidate in _next(words, fit, step, leads)]
+        candidates = [candidate for fit, step in on for candidate in _next(fit, step, leads)]
     return steps
 
 
@@ -299,7 +274,7 @@ def _leads_on(match: EditMatch, leads: _Leads) -> bool:
 
 def _fits(words: Sequence[str], candidates: Sequence[_Candidate]) -> Steps[list[_Fit]]:
     """Find, for each edit, the words around its name that fit what it says."""
-    around = [[r for inner in c.inner for r in rings(words, inner)] for c in candidates]
+    around = [_around(words, candidate.inner) for candidate in candidates]
     said = [relation_texts(candidate.match.edit, candidate.name) for candidate in candidates]
     texts = dict.fromkeys(ring.text for group in around for ring in group)
     texts |= dict.fromkeys(text for group in said for text in group)
@@ -308,14 +283,31 @@ def _fits(words: Sequence[str], candidates: Sequence[_Candidate]) -> Steps[list[
     fits = []
     for candidate, group, relation in zip(candidates, around, said, strict=True):
         if not group:
-            fits.append(_Fit(candidate, 0.0, ()))
+            fits.append(_Fit(candidate, 0.0))
             continue
         rows = vectors[[place[ring.text] for ring in group]]
         scores = (rows @ vectors[[place[text] for text in relation]].T).max(axis=1)
+        scores = scores - [_UNLIKELY * (not likely) for likely in group.values()]
         order = scores.argsort()[::-1]
-        best = list(dict.fromkeys(group[row] for row in order))[:_READINGS]
-        fits.append(_Fit(candidate, float(scores[order[0]]), tuple(best)))
+        listed = list(group)
+        best = [listed[row] for row in order[:_READINGS]]
+        # "The father of it's child" fits a child's edit as well as "it's child" does.
+        starts = {inner.start for inner in candidate.inner}
+        fair = (listed[row] for row in order if scores[row] >= scores[order[0]] - _OWNED)
+        best += [ring for ring in fair if ring.span.start in starts][:1]
+        # Left-over words of the phrase would seem to ask for something else.
+        phrases = tuple(dict.fromkeys(whole_phrase(words, ring.span) for ring in best))
+        fits.append(_Fit(candidate, float(scores[order[0]]), best[0].text, phrases))
     return fits
+
+
+def _around(words: Sequence[str], inner: Sequence[Span]) -> dict[Ring, bool]:
+    """Return the words around a name, each with whether they are around its likeliest place."""
+    found: dict[Ring, bool] = {}
+    for place, span in enumerate(inner):
+        for ring in rings(words, span):
+            found.setdefault(ring, place == 0)
+    return found
 
 
 def _refused(question: str, fits: Sequence[_Fit], rules: HopRules) -> Steps[list[str | None]]:
@@ -345,8 +337,9 @@ def _inside(one: _Fit, other: _Fit) -> bool:
     """Tell whether the words that ask for one edit are a part of those that ask for another."""
     if not one.readings or not other.readings:
         return False
-    inner, outer = one.readings[0].span, other.readings[0].span
-    return inner != outer and outer.start <= inner.start and inner.end <= outer.end
+    inner, outer = one.readings[0], other.readings[0]
+    # Of two that begin alike, the longer is the same phrase, read to its end.
+    return outer.start < inner.start and inner.end <= outer.end
 
 
 def _contest(candidate: _Candidate) -> object:
@@ -366,24 +359,21 @@ def _gate_agrees(question: str, fit: _Fit) -> Steps[bool]:
 def _step(fit: _Fit, refusal: str | None, hop: int) -> Step:
     candidate = fit.candidate
     score = candidate.match.score if hop == 0 and candidate.sure else fit.score
-    asked = fit.readings[0].text if fit.readings else ""
     return Step(
         match=replace(candidate.match, score=score, hop=hop, in_scope=refusal is None),
         fit=fit.score,
         previous=candidate.previous,
-        asked=asked,
+        asked=fit.asked,
         taken=refusal is None,
-        reason=refusal or f"the question asks for it: {asked!r}",
+        reason=refusal or f"the question asks for it: {fit.asked!r}",
     )
 
 
-def _next(words: Sequence[str], fit: _Fit, step: Step, leads: _Leads) -> list[_Candidate]:
+def _next(fit: _Fit, step: Step, leads: _Leads) -> list[_Candidate]:
     """Return the edits to which an edit leads, each with the words that stand for its name."""
     used = {(earlier.match.edit.id, earlier.match.edit.version) for earlier in step.trail}
-    # Left-over words of the phrase would seem to ask for something else.
-    inner = tuple(dict.fromkeys(whole_phrase(words, ring.span) for ring in fit.readings))
     return [
-        _Candidate(match, name, inner, previous=step, exact=exact)
+        _Candidate(match, name, fit.readings, previous=step, exact=exact)
         for name in target_names(step.match.edit)
         for match, exact in leads.get((step.match.edit.id, name), ())
         if (match.edit.id, match.edit.version) not in used

@@ -31,14 +31,14 @@ _SAYS_NOTHING = re.compile(
 """Words that name no relation: around a name, they alone ask for nothing."""
 _WORD = re.compile(r"['’]s\b|\w+(?:[-&/.]\w+)*|[^\w\s]")
 _PHRASE_START = re.compile(
-    r"\b(?:the|an?|which)"
-    r"(?: (?!(?:of|in|on|at|by|for|to|from|is|was|that|which|whose|where)\b)\w\S*){0,3}"
+    r"\b(?:the|an?)"
+    r"(?: (?!(?:the|an?|of|in|on|at|by|for|to|from|is|was|that|which|whose|where)\b)\w\S*){0,3}"
     r"(?:(?: (?:in|on|at|of|for|by|to|from|with|as|under))? (?:that|which|who|whom|whose|where))?"
     r"(?: (?:has|have|had|is|was))?$",
     re.IGNORECASE,
 )
 """The article and the noun of a phrase, up to its relative clause."""
-_ARTICLE_WORD = re.compile(r"the|an?|which", re.IGNORECASE)
+_ARTICLE_WORD = re.compile(r"the|an?", re.IGNORECASE)
 _ARTICLE = re.compile(r"^(?:the|a|an)\s+(?=\S)")
 _NAME = re.compile(r"\b[A-Z][\w&.'’-]*(?:\s+(?:(?:of|de|van|von|da|the|and)\s+)?[A-Z][\w&.'’-]*)*")
 _ENDING = re.compile(r"(?:['’]s?|[.-])+$")
@@ -111,10 +111,13 @@ def rings(words: Sequence[str], inner: Span) -> Iterator[Ring]:
         ['capital of it', 'the capital of it']
     """
     for start in range(inner.start, max(inner.start - _RING, 0) - 1, -1):
-        most = min(len(words), inner.end + _RING - (inner.start - start))
+        before = words[start : inner.start]
+        if before and not _say_something(before):
+            continue
+        most = min(len(words), inner.end + _RING - len(before))
         for end in range(inner.end, most + 1):
-            around = (*words[start : inner.start], *words[inner.end : end])
-            if any(_says_something(word) for word in around):
+            after = words[inner.end : end]
+            if _say_something(after) if after else before:
                 hole = Span(inner.start - start, inner.end - start)
                 yield Ring(Span(start, end), replaced(words[start:end], hole))
 
@@ -132,8 +135,8 @@ def whole_phrase(words: Sequence[str], span: Span) -> Span:
     return Span(span.start - len(found[0].split(" ")), span.end) if found else span
 
 
-def _says_something(word: str) -> bool:
-    return _SAYS_NOTHING.fullmatch(word) is None
+def _say_something(words: Sequence[str]) -> bool:
+    return any(_SAYS_NOTHING.fullmatch(word) is None for word in words)
 
 
 def relation_texts(edit: Edit, name: str | None = None) -> list[str]:

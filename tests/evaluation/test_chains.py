@@ -12,7 +12,7 @@ from lte_chains.evaluation.chain_building import ChainBuilder
 from lte_chains.evaluation.chains import evaluate_chains
 from lte_chains.evaluation.relation_wordings import COMMON, Wording, wording_of
 from lte_chains.evaluation.triples import Triple, read_triples
-from lte_chains.retrieval.hops import HopRules
+from lte_chains.retrieval.hop_rules import HopRules
 from lte_chains.scope import SimilarityGate
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 

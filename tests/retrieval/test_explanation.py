@@ -8,7 +8,7 @@ import pytest
 
 from lte_chains.edit import Edit, EditMatch
 from lte_chains.memory import EditMemory
-from lte_chains.retrieval.hops import HopRules
+from lte_chains.retrieval.hop_rules import HopRules
 from lte_chains.scope import SimilarityGate
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 

@@ -10,7 +10,7 @@ from langchain_core.language_models import FakeListChatModel
 from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError
 from lte_chains.memory import EditMemory
-from lte_chains.retrieval.hops import HopRules
+from lte_chains.retrieval.hop_rules import HopRules
 from lte_chains.retriever import EditRetriever
 from lte_chains.scope import SimilarityGate
 from tests.fakes_embeddings import BagOfWordsEmbeddings
