@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -184,7 +183,7 @@ def normalise(text: str) -> str:
         'the ceo of acme is'
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return re.sub(r"\s+", " ", folded).strip().rstrip("?:.!…").rstrip()
+    return " ".join(folded.split()).rstrip("?:.!…").rstrip()
 
 
 def slot_of(subject: str | None, relation: str | None, prompt: str | None) -> str | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _PROPERTIES: dict[str, tuple[str, ...]] = {
     # People, and who belongs to them.
@@ -93,6 +94,7 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _LEADING = re.compile(r"^(?:has|have|had|is|was|are|were|the) ")
 
 
+@lru_cache(maxsize=1024)
 def is_many_valued_relation(relation: str) -> bool:
     """Return whether a relation has many values, by its name or its Wikidata property.
 

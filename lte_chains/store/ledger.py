@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,11 +11,13 @@ from lte_chains.edit import Edit, normalise
 from lte_chains.errors import UnknownEditError
 from lte_chains.slots import VALUE_MARK, Place, place_of
 from lte_chains.store.base import Action, Operation
+from lte_chains.store.ids import new_ids
 from lte_chains.store.rows import CONTENT, Content, decode, digest, moment
 
-_INSERT_VERSION = f"""INSERT INTO versions
-    (namespace, id, version, revision, {", ".join(CONTENT)}, slot, digest)
-    VALUES (?, ?, ?, ?, {", ".join("?" * len(CONTENT))}, ?, ?)"""  # noqa: S608
+INSERT_VERSION = f"""INSERT INTO versions
+    (key, namespace, id, version, revision, {", ".join(CONTENT)}, slot, digest)
+    VALUES (?, ?, ?, ?, ?, {", ".join("?" * len(CONTENT))}, ?, ?)"""  # noqa: S608
+"""Takes the key (None for the next one), the rest of the identity, the content, and its marks."""
 _INSERT_LIVE = """INSERT OR REPLACE INTO live
     (namespace, id, key, version, slot, digest, valid_from, valid_until)
     SELECT namespace, id, key, version, slot, digest, valid_from, valid_until
@@ -67,6 +68,8 @@ class Transaction:
     connection: sqlite3.Connection
     namespace: str
     operation: Operation
+    marks: set[bytes] = field(default_factory=set, init=False)
+    """Digests of what was written one by one."""
     _revision: int | None = field(default=None, init=False)
 
     @property
@@ -75,6 +78,11 @@ class Transaction:
         if self._revision is None:
             self._revision = take_revision(self.connection, self.namespace, self.operation)
         return self._revision
+
+    def next_key(self) -> int:
+        """Return the key that the next version gets: no earlier one had it, purged or not."""
+        [(last,)] = self._execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'versions'")
+        return int(last or 0) + 1
 
     def put(self, edit: Edit, content: Content, vector: bytes, *, takes: Edit | None = None) -> str:
         """Store an edit unless it is live already; return its id.
@@ -86,7 +94,7 @@ class Transaction:
             takes: A stored edit whose place it takes, whatever its own slot says.
         """
         mark = digest(content)
-        id_ = edit.id or self._live_id(mark) or uuid.uuid4().hex
+        id_ = edit.id or self._live_id(mark) or new_ids(1)[0]
         row = self._execute(
             "SELECT digest FROM live WHERE namespace = ? AND id = ?", self.namespace, id_
         ).fetchone()
@@ -157,9 +165,10 @@ class Transaction:
     ) -> int:
         """Write the next version of an edit, which is not live yet; return its number."""
         version = self._latest_version(id_) + 1
+        self.marks.add(mark)
         key = self._execute(
-            _INSERT_VERSION,
-            *(self.namespace, id_, version, self.revision, *content, slot, mark),
+            INSERT_VERSION,
+            *(None, self.namespace, id_, version, self.revision, *content, slot, mark),
         ).lastrowid
         self._execute("INSERT INTO vectors (key, vector) VALUES (?, ?)", key, vector)
         return version

@@ -9,12 +9,12 @@ at which it was let in.
 from __future__ import annotations
 
 import sqlite3
-import uuid
 from collections.abc import Sequence
 
 from lte_chains.edit import Edit
 from lte_chains.errors import InvalidEditError, UnknownEditError
 from lte_chains.store.base import Action
+from lte_chains.store.ids import new_ids
 from lte_chains.store.ledger import Transaction
 from lte_chains.store.rows import CONTENT, Content, decode, digest
 
@@ -40,7 +40,7 @@ class ProposalTransaction(Transaction):
                 approves an id shall get what they have read under it.
         """
         mark = digest(content)
-        id_ = edit.id or self._pending_id(mark) or uuid.uuid4().hex
+        id_ = edit.id or self._pending_id(mark) or new_ids(1)[0]
         row = self._pending(id_)
         if row is not None and row["digest"] == mark:
             return id_

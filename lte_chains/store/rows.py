@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from lte_chains.edit import Edit
@@ -70,7 +71,15 @@ def digest(content: Content) -> bytes:
     used = len(content)
     while used and content[used - 1] is None:
         used -= 1
-    return hashlib.sha256(json.dumps(content[:used]).encode()).digest()
+    # As json.dumps writes a list, in a third of the time.
+    spelled = ", ".join(map(_spelled, content[:used]))
+    return hashlib.sha256(f"[{spelled}]".encode()).digest()
+
+
+def _spelled(value: str | int | None) -> str:
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    return "null" if value is None else json.dumps(value)
 
 
 def decode(row: sqlite3.Row | Mapping[str, Any]) -> Edit:
@@ -104,6 +113,8 @@ def moment(value: datetime | None) -> str | None:
 
 def _json_object(metadata: Mapping[str, Any]) -> str:
     """Return metadata as JSON that reads back as equal values."""
+    if not metadata:
+        return "{}"
     plain = dict(metadata)
     try:
         json.dumps(plain, ensure_ascii=False).encode()  # lone surrogates could not be exported

@@ -114,6 +114,9 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
 }
 """What makes each format out of the one before it."""
 
+_CACHE_KIB = 65_536
+"""Most memory of one connection for pages; a large batch touches all ends of the indexes."""
+
 
 def connector(path: Path | None) -> Callable[[], sqlite3.Connection]:
     """Return a function that connects to a file, or to a new in-memory database."""
@@ -128,6 +131,8 @@ def connector(path: Path | None) -> Callable[[], sqlite3.Connection]:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")  # no text in files of their own
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return connection
 
     return connect

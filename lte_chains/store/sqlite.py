@@ -11,6 +11,7 @@ from datetime import datetime
 from lte_chains.edit import Edit
 from lte_chains.errors import UnknownEditError
 from lte_chains.store.base import HistoryEntry, Vectors, VectorSpace
+from lte_chains.store.bulk import put_all
 from lte_chains.store.database import Database, demand_erasure
 from lte_chains.store.ledger import STATE_AT, Transaction, require_known
 from lte_chains.store.proposals import PENDING, ProposalTransaction
@@ -98,7 +99,9 @@ class SQLiteStore:
         with self._database.writing() as connection:
             claim_space(connection, VectorSpace(fingerprint, vectors[0].shape[-1]))
             transaction = Transaction(connection, namespace, "add")
-            rows = zip(edits, contents, vectors, takes or [None] * len(edits), strict=True)
+            if takes is None:
+                return put_all(transaction, edits, contents, map(blob, vectors))
+            rows = zip(edits, contents, vectors, takes, strict=True)
             return [
                 transaction.put(edit, content, blob(own), takes=taken)
                 for edit, content, own, taken in rows
