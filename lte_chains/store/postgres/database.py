@@ -38,6 +38,18 @@ _REMEDIES = {
     "XX": "the data are damaged, or the server has a bug: see its log",
 }
 """What to do, by SQLSTATE: the whole code, or its class."""
+_CONNECTING = ("connection failed", "connection to server", "resolve host", "connection timeout")
+"""What psycopg's errors say while it connects."""
+_REFUSALS = (
+    ("does not exist", "3D"),
+    ("authentication failed", "28"),
+    ("password", "28"),
+    ("too many clients", "53300"),
+    ("connection slots", "53300"),
+    ("starting up", "57"),
+    ("shutting down", "57"),
+    ("recovery", "57"),
+)
 _SETTINGS = """SELECT to_regtype('vector') IS NOT NULL, set_config('lock_timeout', %s, false),
     set_config('synchronous_commit', CASE current_setting('synchronous_commit')
         WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)"""
@@ -173,9 +185,11 @@ def driver(connection: Connection) -> psycopg.Connection[Any]:
 
 def _remedy(cause: BaseException | None, lost: str) -> str:
     state = getattr(cause, "sqlstate", None)
+    if state is None and not any(sign in str(cause) for sign in _CONNECTING):
+        return lost
     if state is None:
-        is_new = "connection failed" in str(cause) or "connection to server" in str(cause)
-        return _REMEDIES["08"] if is_new else lost
+        # While connecting, libpq tells what the server said, but not its code.
+        state = next((code for sign, code in _REFUSALS if sign in str(cause)), "08")
     return _REMEDIES.get(state) or _REMEDIES.get(state[:2]) or "see the cause above"
 
 

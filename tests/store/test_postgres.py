@@ -1,0 +1,392 @@
+"""The PostgreSQL store alone: its server's failures, its formats, its erasing, its HNSW index."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+import numpy as np
+import psycopg
+import pytest
+
+from lte_chains.edit import Edit
+from lte_chains.errors import ConflictError, StoreError
+from lte_chains.memory import EditMemory
+from lte_chains.store import open_store
+from lte_chains.store.postgres import PostgresStore, database, erasure, schema, search
+from tests.fakes_embeddings import BagOfWordsEmbeddings
+
+pytestmark = pytest.mark.postgres
+EMBEDDINGS = BagOfWordsEmbeddings(dim=32)
+
+
+def fact(n: int, target: str = "x", **fields: object) -> Edit:
+    return Edit(prompt=f"Fact number {n} is", target_new=target, **fields)
+
+
+def connect(url: str) -> psycopg.Connection:
+    return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+
+
+def run(url: str, statement: str) -> None:
+    with connect(url) as connection:
+        connection.execute(statement)
+
+
+def ask(url: str, statement: str) -> list[tuple]:
+    with connect(url) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def test_a_writer_that_has_seen_an_older_revision_is_refused(postgres_url: str) -> None:
+    store = open_store(postgres_url)
+    one = np.float32([[1, 0]])
+    [id_] = store.add("n", [fact(1)], one, fingerprint="a", if_revision=0)
+    store.propose("n", [fact(2, id="p")], one, fingerprint="a", if_revision=1)
+    for call in (
+        lambda: store.add("n", [fact(3)], one, fingerprint="a", if_revision=1),
+        lambda: store.propose("n", [fact(3)], one, fingerprint="a", if_revision=1),
+        lambda: store.retract("n", [id_], if_revision=1),
+        lambda: store.approve("n", ["p"], if_revision=3),
+        lambda: store.reject("n", ["p"], if_revision=0),
+        lambda: store.rollback("n", 0, if_revision=1),
+        lambda: store.purge("n", [id_], if_revision=1),
+    ):
+        with pytest.raises(ConflictError, match="at revision 2"):
+            call()
+    assert store.revision("n") == 2
+    assert store.approve("n", ["p"], if_revision=2) == 3
+    store.close()
+
+
+def test_of_many_optimistic_writers_exactly_one_wins_each_round(postgres_url: str) -> None:
+    store = open_store(postgres_url)
+    start = threading.Barrier(6)
+
+    def write(worker: int) -> bool:
+        start.wait()
+        try:
+            store.add("n", [fact(worker)], np.float32([[1, 0]]), fingerprint="a", if_revision=0)
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(write, range(6))) == 1
+    assert (store.revision("n"), len(store.edits("n"))) == (1, 1)
+    store.close()
+
+
+def test_a_server_that_is_not_there_is_told_with_what_to_do_and_no_password(tmp_path) -> None:
+    for url, remedy in (
+        ("postgresql+psycopg://me:secret@127.0.0.1:1/edits", "check that it runs"),
+        (f"postgresql://me:secret@/edits?host={tmp_path}", "check that it runs"),
+    ):
+        with pytest.raises(StoreError, match=remedy) as caught:
+            open_store(url)
+        assert "secret" not in str(caught.value)
+
+
+def test_a_database_that_is_not_there_is_told_with_what_to_do(postgres_url: str) -> None:
+    url = postgres_url.replace("/postgres?", "/nowhere?")
+    with pytest.raises(StoreError, match="create it first"):
+        open_store(url)
+
+
+def test_tables_of_another_program_or_a_later_version_are_left_alone(postgres_url: str) -> None:
+    with connect(postgres_url) as connection:
+        connection.execute("CREATE TABLE lte_meta (theirs int)")
+        with pytest.raises(StoreError, match="another program"):
+            open_store(postgres_url)
+        connection.execute("DROP TABLE lte_meta")
+        open_store(postgres_url).close()
+        connection.execute("UPDATE lte_meta SET value = '99' WHERE name = 'format'")
+    with pytest.raises(StoreError, match="upgrade"):
+        open_store(postgres_url)
+
+
+def test_an_old_format_is_brought_up_to_date_once_and_keeps_everything(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as memory:
+        memory.add_edits([fact(n) for n in range(20)])
+        before = memory.edits()
+    latest = max(schema.MIGRATIONS)
+    addition = ("ALTER TABLE lte_versions ADD COLUMN note text", "CREATE TABLE lte_extra (n int)")
+    monkeypatch.setitem(schema.MIGRATIONS, latest + 1, addition)
+
+    def ids(_: int) -> list[Edit]:
+        with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as opened:
+            return opened.edits()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ids, range(4))) == [before] * 4
+    [(found,)] = ask(postgres_url, "SELECT value FROM lte_meta WHERE name = 'format'")
+    assert found == str(latest + 1)
+
+
+def test_a_migration_that_fails_leaves_the_old_format(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_store(postgres_url).close()
+    latest = max(schema.MIGRATIONS)
+    with monkeypatch.context() as patch:
+        patch.setitem(
+            schema.MIGRATIONS,
+            latest + 1,
+            ("CREATE TABLE lte_extra (n int)", "CREATE TABLE lte_meta ()"),
+        )
+        with pytest.raises(StoreError, match="lte_meta"):
+            open_store(postgres_url)
+    assert ask(postgres_url, "SELECT to_regclass('lte_extra')") == [(None,)]
+    open_store(postgres_url).close()
+
+
+def test_a_namespace_that_another_client_holds_is_waited_for_then_named(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
+    with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as memory:
+        memory.add_edits([fact(1)])
+        with connect(postgres_url) as other, other.transaction():
+            other.execute("SELECT * FROM lte_namespaces FOR UPDATE")
+            with pytest.raises(StoreError, match="another client holds"):
+                memory.add_edits([fact(2)])
+            assert len(memory.search_edits("Fact")) == 1, "readers are not held up"
+            memory.in_namespace("other").add_edits([fact(2)])
+        memory.add_edits([fact(2)])
+
+
+def test_a_lost_connection_is_made_again(postgres_url: str) -> None:
+    with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as memory:
+        memory.add_edits([fact(1)])
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        ask(postgres_url, f"{cut} AND datname = current_database() AND state = 'idle'")
+        assert len(memory.edits()) == 1
+        memory.add_edits([fact(2)])
+
+
+def test_a_connection_lost_in_the_middle_of_a_call_leaves_nothing(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lte_chains.store.postgres.ledger import Transaction
+
+    finish = Transaction.finish
+
+    def cut(self: Transaction) -> None:
+        from sqlalchemy import text
+
+        pid = self.connection.execute(text("SELECT pg_backend_pid()")).scalar()
+        ask(postgres_url, f"SELECT pg_terminate_backend({pid})")
+        finish(self)
+
+    with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as memory:
+        memory.add_edits([fact(1)])
+        with monkeypatch.context() as patch:
+            patch.setattr(Transaction, "finish", cut)
+            with pytest.raises(StoreError, match="Remedy"):
+                memory.add_edits([fact(2), fact(3)])
+        assert (memory.revision, len(memory.edits())) == (1, 1)
+        memory.add_edits([fact(2), fact(3)])
+        assert memory.revision == 2
+
+
+def test_commits_wait_for_the_disk_even_where_the_server_does_not(postgres_url: str) -> None:
+    url = postgres_url.replace("options=", "options=-csynchronous_commit%3Doff%20")
+    store = PostgresStore(url)
+    with store._database.writing() as connection:
+        from sqlalchemy import text
+
+        assert connection.execute(text("SHOW synchronous_commit")).scalar() == "on"
+    store.close()
+
+
+def test_purged_text_and_vectors_are_in_no_table_file(postgres_url: str, postgres_server) -> None:
+    secret = "zanzibarquartz"
+    with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as memory:
+        ids = memory.add_edits([fact(n, f"{secret}{n}" if n == 3 else "kept") for n in range(9)])
+        files = [
+            postgres_server.folder / path
+            for table in ("lte_versions", "lte_vectors")
+            for (path,) in ask(postgres_url, f"SELECT pg_relation_filepath('{table}')")
+        ]
+        run(postgres_url, "CHECKPOINT")
+        assert any(secret.encode() in path.read_bytes() for path in files)
+        assert memory.purge([ids[3]]) == 2
+        run(postgres_url, "CHECKPOINT")
+        now = [
+            postgres_server.folder / path
+            for table in ("lte_versions", "lte_vectors")
+            for (path,) in ask(postgres_url, f"SELECT pg_relation_filepath('{table}')")
+        ]
+        assert now != files
+        assert not any(secret.encode() in path.read_bytes() for path in now)
+        assert len(memory.search_edits("Fact", k=20)) == 8
+        assert [entry.edit for entry in memory.history(ids[3])] == [None, None]
+
+
+def test_a_purge_that_a_reader_holds_up_says_so_and_is_finished_later(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "BUSY_SECONDS", 0.1)
+    with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as memory:
+        [id_] = memory.add_edits([fact(1)])
+        with connect(postgres_url) as reader:
+            reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM lte_versions")
+            with pytest.raises(StoreError, match="purge the same ids again"):
+                memory.purge([id_])
+            assert memory.edits() == []
+        assert memory.purge([id_]) == 2
+        assert ask(postgres_url, "SELECT * FROM lte_meta WHERE name = 'scrub'") == []
+
+
+def test_tables_too_large_to_rewrite_are_vacuumed_and_that_is_logged(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(erasure, "_REWRITE_BYTES", 0)
+    with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as memory:
+        ids = memory.add_edits([fact(1), fact(2)])
+        with caplog.at_level(logging.WARNING):
+            memory.purge(ids[:1])
+        assert "VACUUM FULL" in caplog.text
+
+
+def unit(count: int, dimension: int, seed: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_an_indexed_namespace_finds_the_same_edits_also_under_filters(postgres_url: str) -> None:
+    vectors, queries = unit(3000, 24, seed=1), unit(20, 24, seed=2)
+    store = PostgresStore(postgres_url)
+    edits = [Edit.from_statement(f"s{n}", id=str(n), metadata={"n": n}) for n in range(3000)]
+    store.add("large", edits, list(vectors), fingerprint="a")
+    store.add("small", edits[:5], list(vectors[:5]), fingerprint="a")
+
+    def rare(edit: Edit) -> bool:
+        return edit.metadata["n"] % 100 == 0
+
+    def search(**options: object) -> list[list[str]]:
+        return [
+            [e.id for e, _ in store.nearest("large", q, 3, fingerprint="a", **options)]
+            for q in queries
+        ]
+
+    exact, filtered = search(), search(accept=rare)
+    store.build_index("large")
+    store.build_index("large")
+    with store._database.reading() as connection:
+        room = search_room(connection)
+        assert room.approximate
+    hits = sum(len(set(a) & set(b)) for a, b in zip(exact, search(), strict=True))
+    assert hits >= 0.95 * 60
+    assert search(accept=rare) == filtered, "what is rare is searched exactly"
+    assert len(store.nearest("large", queries[0], 3000, fingerprint="a")) == 3000
+    assert len(store.nearest("small", queries[0], 9, fingerprint="a")) == 5
+    store.retract("large", [exact[0][0]])
+    assert exact[0][0] not in search()[0]
+    store.rollback("large", 1)
+    assert exact[0][0] in search()[0]
+    store.close()
+
+
+def search_room(connection) -> search.Room:
+    room = search.find_room(connection, "large")
+    assert room is not None
+    return room
+
+
+def test_the_index_is_used_for_a_large_namespace(postgres_url: str) -> None:
+    store = PostgresStore(postgres_url)
+    edits = [Edit.from_statement(f"s{n}") for n in range(2000)]
+    store.add("large", edits, list(unit(2000, 16, seed=1)), fingerprint="a")
+    store.build_index("large")
+    statement = search._NEAREST.format(room=1, order=search._HALF.format(dimension=16))
+    vector = "'[" + ",".join("0.25" for _ in range(16)) + "]'"
+    statement = statement.replace("%(query)s", f"{vector}::vector").replace("%(width)s", "20")
+    with connect(postgres_url) as connection:
+        connection.execute("ANALYZE lte_vectors")
+        plan = "\n".join(row[0] for row in connection.execute(f"EXPLAIN {statement}"))
+    assert "lte_hnsw_1" in plan
+    store.close()
+
+
+def test_a_namespace_that_grows_large_gets_its_index_by_itself(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lte_chains.store.postgres.store.APPROXIMATE_FROM", 30)
+    with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as memory:
+        memory.add_edits([fact(n) for n in range(10)])
+        time.sleep(0.1)
+        assert ask(postgres_url, "SELECT wordings, approximate FROM lte_namespaces") == [
+            (20, False)
+        ]
+        memory.add_edits([fact(n) for n in range(10, 20)])
+        deadline = time.monotonic() + 30
+        while ask(postgres_url, "SELECT approximate FROM lte_namespaces") == [(False,)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert memory.search_edits("Fact number 7 is", k=1)[0].edit.prompt == "Fact number 7 is"
+        memory.reembed(BagOfWordsEmbeddings(dim=16))
+        assert memory.search_edits("Fact number 7 is", k=1)[0].edit.prompt == "Fact number 7 is"
+        assert ask(postgres_url, "SELECT wordings FROM lte_namespaces") == [(40,)]
+
+
+def test_the_count_of_live_vectors_is_kept(postgres_url: str) -> None:
+    with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as memory:
+        ids = memory.add_edits([fact(n) for n in range(10)])
+        memory.add_edits([fact(3, "y"), fact(4, "z", valid_from=date(2030, 1, 1))])
+        memory.retract(ids[:2])
+        memory.propose([fact(30, id="p")])
+        memory.approve(["p"])
+        memory.rollback(1)
+        memory.purge(ids[5:6])
+        counted = ask(postgres_url, "SELECT count(*) FROM lte_vectors WHERE live")
+        assert ask(postgres_url, "SELECT wordings FROM lte_namespaces") == counted == [(18,)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_a_forked_child_works_on_the_database_beside_its_parent(postgres_url: str) -> None:
+    script = """
+        import os, sys
+        from lte_chains.edit import Edit
+        from lte_chains.memory import EditMemory
+        from tests.fakes_embeddings import BagOfWordsEmbeddings
+        memory = EditMemory.open(sys.argv[1], embeddings=BagOfWordsEmbeddings(dim=32))
+        memory.add_edits([Edit(prompt="Fact 0 is", target_new="x")])
+        child = os.fork()
+        if child == 0:
+            memory.add_edits([Edit(prompt="Fact 1 is", target_new="x")])
+            os._exit(0 if len(memory.search_edits("Fact")) >= 2 else 1)
+        memory.add_edits([Edit(prompt="Fact 2 is", target_new="x")])
+        status = os.waitpid(child, 0)[1]
+        assert status == 0, status
+        assert len(memory.search_edits("Fact")) == 3
+        memory.close()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), postgres_url]
+    subprocess.run(command, check=True, timeout=60)
+
+
+def test_without_the_extra_the_remedy_is_named() -> None:
+    script = """
+        import sys
+        sys.modules["psycopg"] = None
+        from lte_chains import EditMemory, MissingExtraError
+        for call in (lambda: EditMemory.open("postgresql://localhost/edits"),
+                     lambda: __import__("lte_chains.store.postgres")):
+            try:
+                call()
+            except MissingExtraError as error:
+                assert "lte-chains[postgres]" in str(error), error
+            else:
+                sys.exit("no error")
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)
