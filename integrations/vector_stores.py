@@ -132,7 +132,7 @@ class VectorStoreBridge(SQLiteStore):
                 return hits[:k]
             width *= 4
 
-    def purge(self, namespace: str, ids: Sequence[str]) -> int:
+    def purge(self, namespace: str, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Erase all versions of edits beyond recovery, from the engine too.
 
         Raises:
@@ -140,7 +140,7 @@ class VectorStoreBridge(SQLiteStore):
             StoreError: Traces stay in the ledger's log, see `SQLiteStore`; or the
                 ledger is clean but the engine failed: call `sync`.
         """
-        revision = super().purge(namespace, ids)
+        revision = super().purge(namespace, ids, if_revision=if_revision)
         self.sync(namespace)
         return revision
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 
@@ -60,6 +61,22 @@ def require_query(query: object) -> str:
     except UnicodeEncodeError as error:
         raise ConfigError(f"the query is not valid Unicode: {error}") from error
     return query
+
+
+def require_place(name: str, path: object) -> str:
+    """Return the path of a file.
+
+    Raises:
+        ConfigError: Not a path, an empty one, or one with a NUL byte.
+
+    Example:
+        >>> require_place("backup", "copy.db")
+        'copy.db'
+    """
+    place = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
+    if not place or "\x00" in place:
+        raise ConfigError(f"{name} must be the path of a file, not {path!r}")
+    return place
 
 
 def require_moment(name: str, value: object) -> datetime:

@@ -23,11 +23,18 @@ from lte_chains.documents import Shared
 from lte_chains.edit import Edit
 from lte_chains.embeddings import Embedder
 from lte_chains.errors import ConfigError, UnknownEditError
-from lte_chains.interchange import read_edits, write_edits
 from lte_chains.matching import SlotMatching
 from lte_chains.proposals import EditProposals
-from lte_chains.store.base import EditStore, HistoryEntry, Vectors, VectorSpace, check_space
+from lte_chains.store.base import (
+    Durability,
+    EditStore,
+    HistoryEntry,
+    Vectors,
+    VectorSpace,
+    check_space,
+)
 from lte_chains.store.location import open_store
+from lte_chains.transfer import EditTransfer
 
 if TYPE_CHECKING:
     from lte_chains.retriever import EditRetriever
@@ -35,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["EditMemory", "HistoryEntry"]
 
 
-class EditMemory(EditProposals, SlotMatching):
+class EditMemory(EditProposals, EditTransfer, SlotMatching):
     """A durable memory of edits: one namespace of a ledger, searched by meaning.
 
     Every call that changes something is one transaction and one new revision;
@@ -106,6 +113,7 @@ class EditMemory(EditProposals, SlotMatching):
         embeddings: Embeddings | None = None,
         namespace: str = "default",
         reembed: bool = False,
+        durability: Durability = "full",
     ) -> Self:
         """Open a memory, or make a new one.
 
@@ -116,6 +124,9 @@ class EditMemory(EditProposals, SlotMatching):
                 all-MiniLM-L6-v2, or without it the LTE paper's from the hub.
             namespace: Every call on the memory stays inside it.
             reembed: Replace all stored vectors if another embedder made them.
+            durability: "full": what a call has returned survives a power cut.
+                "normal", for SQLite: only the end of the process; a power cut may
+                take the last calls, each of them whole.
 
         Raises:
             StoreError: The path cannot be used: another program's file, a damaged
@@ -124,7 +135,7 @@ class EditMemory(EditProposals, SlotMatching):
             ConfigError: A URL that is not supported, or a bad namespace.
         """
         require_namespace(namespace)
-        store = open_store(path_or_url)
+        store = open_store(path_or_url, durability=durability)
         try:
             if reembed and not _is_of(new := Embedder(embeddings), store.space()):
                 _reembed(store, new)
@@ -173,6 +184,7 @@ class EditMemory(EditProposals, SlotMatching):
         *,
         batch_size: int = 256,
         show_progress: bool | None = None,
+        if_revision: int | None = None,
     ) -> list[str]:
         """Add edits in one transaction and return their ids, in order.
 
@@ -190,8 +202,11 @@ class EditMemory(EditProposals, SlotMatching):
             batch_size: How many are embedded at once.
             show_progress: Always or never a bar on stderr; with None if it takes
                 long and stderr is a terminal.
+            if_revision: Add nothing unless this is still the latest revision: what
+                was decided by what was read then may not hold any more.
 
         Raises:
+            ConflictError: It is not `if_revision`.
             InvalidEditError: Not edits, or metadata that are not JSON values.
             EmbeddingError: The embedder failed to give fitting vectors.
             StoreError: The store cannot be written. Nothing has been added.
@@ -202,7 +217,13 @@ class EditMemory(EditProposals, SlotMatching):
             return []
         store, embedder = self._shared.store, self._shared.embedder
         vectors = embedder.edits(listed, batch_size=batch_size, show_progress=show_progress)
-        return store.add(self.namespace, listed, vectors, fingerprint=embedder.fingerprint)
+        return store.add(
+            self.namespace,
+            listed,
+            vectors,
+            fingerprint=embedder.fingerprint,
+            if_revision=if_revision,
+        )
 
     async def aadd_edits(self, edits: Iterable[Edit], **kwargs: Any) -> list[str]:
         """Add edits, as `add_edits` does."""
@@ -252,7 +273,7 @@ class EditMemory(EditProposals, SlotMatching):
         wanted = None if id_ is None else require_ids([id_])[0]
         return self._shared.store.history(self.namespace, wanted)
 
-    def retract(self, ids: Sequence[str]) -> int:
+    def retract(self, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Withdraw edits: their slots are empty, the model's own answers are back.
 
         What a retracted edit had superseded stays superseded; `rollback` brings
@@ -262,11 +283,13 @@ class EditMemory(EditProposals, SlotMatching):
             The latest revision.
 
         Raises:
+            ConflictError: The latest revision is not `if_revision`.
             UnknownEditError: The namespace never held an id; nothing is changed.
         """
-        return self._shared.store.retract(self.namespace, require_ids(ids))
+        store = self._shared.store
+        return store.retract(self.namespace, require_ids(ids), if_revision=if_revision)
 
-    def rollback(self, revision: int) -> int:
+    def rollback(self, revision: int, *, if_revision: int | None = None) -> int:
         """Make the live edits of this namespace those of an earlier revision again.
 
         That is a new revision: nothing is lost, and it can be rolled back itself.
@@ -277,13 +300,14 @@ class EditMemory(EditProposals, SlotMatching):
             The latest revision.
 
         Raises:
+            ConflictError: The latest revision is not `if_revision`.
             UnknownEditError: There is no such revision.
         """
         if isinstance(revision, bool) or not isinstance(revision, int):
             raise ConfigError(f"a revision is a whole number, not {revision!r}")
-        return self._shared.store.rollback(self.namespace, revision)
+        return self._shared.store.rollback(self.namespace, revision, if_revision=if_revision)
 
-    def purge(self, ids: Sequence[str]) -> int:
+    def purge(self, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Erase edits beyond recovery: all versions, text and vectors, from the file itself.
 
         The history still says that, and when, something of that id was there.
@@ -293,11 +317,13 @@ class EditMemory(EditProposals, SlotMatching):
             The latest revision.
 
         Raises:
+            ConflictError: The latest revision is not `if_revision`.
             UnknownEditError: The namespace never held an id; nothing is changed.
             StoreError: Another process keeps reading an old state of the file, so
                 that traces remain: call again with the same ids.
         """
-        return self._shared.store.purge(self.namespace, require_ids(ids))
+        store = self._shared.store
+        return store.purge(self.namespace, require_ids(ids), if_revision=if_revision)
 
     def reembed(self, embeddings: Embeddings, *, show_progress: bool | None = None) -> None:
         """Change to another embedder for good: replace the vectors of all namespaces.
@@ -311,29 +337,6 @@ class EditMemory(EditProposals, SlotMatching):
         embedder = Embedder(embeddings)
         _reembed(self._shared.store, embedder, show_progress=show_progress)
         self._shared.embedder = embedder
-
-    def export_jsonl(self, path: str | os.PathLike[str]) -> int:
-        """Write the live edits as JSON lines and return how many; pending ones are left out.
-
-        Raises:
-            DataError: The file cannot be written; an existing one is as before.
-        """
-        edits = self.edits()
-        write_edits(path, edits)
-        return len(edits)
-
-    def import_jsonl(
-        self, path: str | os.PathLike[str], *, show_progress: bool | None = None
-    ) -> list[str]:
-        """Add the edits of a file in one transaction and return their ids.
-
-        Understood are `export_jsonl`'s own format and KnowEdit's and EasyEdit's
-        JSON; see `lte_chains.interchange`.
-
-        Raises:
-            DataError: The file cannot be read as edits; nothing is added.
-        """
-        return self.add_edits(read_edits(path), show_progress=show_progress)
 
     def as_retriever(self, **kwargs: Any) -> EditRetriever:
         """Return a retriever of the edits in scope; `k` is 3 unless given."""

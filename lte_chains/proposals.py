@@ -19,7 +19,7 @@ class EditProposals(EditDocuments):
     cannot be changed either: what is approved is what was read.
     """
 
-    def propose(self, edits: Iterable[Edit]) -> list[str]:
+    def propose(self, edits: Iterable[Edit], *, if_revision: int | None = None) -> list[str]:
         """Store edits as pending, in one transaction, and return their ids, in order.
 
         Proposing what is pending already changes nothing and returns its id. An
@@ -48,13 +48,19 @@ class EditProposals(EditDocuments):
             return []
         store, embedder = self._shared.store, self._shared.embedder
         vectors = embedder.edits(listed)
-        return store.propose(self.namespace, listed, vectors, fingerprint=embedder.fingerprint)
+        return store.propose(
+            self.namespace,
+            listed,
+            vectors,
+            fingerprint=embedder.fingerprint,
+            if_revision=if_revision,
+        )
 
     def pending(self) -> list[Edit]:
         """Return the edits that wait for `approve` or `reject`, oldest first."""
         return self._shared.store.pending(self.namespace)
 
-    def approve(self, ids: Sequence[str]) -> int:
+    def approve(self, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Let pending edits in, in one transaction, in the order of the ids.
 
         Each is added as if by `add_edits` now: conflicts with live edits, and
@@ -64,20 +70,24 @@ class EditProposals(EditDocuments):
             The latest revision.
 
         Raises:
+            ConflictError: The latest revision is not `if_revision`.
             UnknownEditError: An id is not pending in this namespace; nothing is changed.
         """
-        return self._shared.store.approve(self.namespace, require_ids(ids))
+        store = self._shared.store
+        return store.approve(self.namespace, require_ids(ids), if_revision=if_revision)
 
-    def reject(self, ids: Sequence[str]) -> int:
+    def reject(self, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Discard pending edits; the history keeps them until they are purged.
 
         Returns:
             The latest revision.
 
         Raises:
+            ConflictError: The latest revision is not `if_revision`.
             UnknownEditError: An id is not pending in this namespace; nothing is changed.
         """
-        return self._shared.store.reject(self.namespace, require_ids(ids))
+        store = self._shared.store
+        return store.reject(self.namespace, require_ids(ids), if_revision=if_revision)
 
     async def apropose(self, edits: Iterable[Edit]) -> list[str]:
         """Store edits as pending, as `propose` does."""

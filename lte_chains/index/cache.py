@@ -210,7 +210,7 @@ def _array(
 
 
 def _write(file: BinaryIO, array: npt.NDArray[Any]) -> None:
-    left = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    left = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     while left:
         left = left[file.write(left) :]
 

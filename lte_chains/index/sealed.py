@@ -24,7 +24,7 @@ BLOCK_ROWS = 65_536
 """Most rows of a block that is made in one go."""
 
 _TOP = 127
-_ZERO = 128
+_ZERO = np.uint8(128)
 """faiss keeps the code c as the byte c + 128."""
 _STEP = 1.25
 """Scales are powers of this, so that blocks of one embedder mostly share theirs and can be
@@ -88,7 +88,9 @@ class Sealed:
             rounded *= np.float32(scale)
             rounded -= part
             worst = max(worst, float(np.einsum("ij,ij->i", rounded, rounded).max()))
-        block = cls.from_codes(keys, codes.view(np.uint8) ^ _ZERO, scale, math.sqrt(worst))
+        block = cls.from_codes(
+            keys, np.bitwise_xor(codes.view(np.uint8), _ZERO), scale, math.sqrt(worst)
+        )
         return replace(block, vectors=vectors) if keep else block
 
     @classmethod

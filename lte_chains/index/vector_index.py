@@ -70,7 +70,8 @@ class VectorIndex:
         Raises:
             ValueError: A value holds no whole vectors; the index is as before.
         """
-        growing, blocks, edits = Growing(self.dimension), [], 0
+        growing, edits = Growing(self.dimension), 0
+        blocks: list[Sealed] = []
         for part in _parts(rows, BLOCK_ROWS // 2):
             edits += len(part)
             keys, vectors = self._unpacked(part)

@@ -37,6 +37,10 @@ Action = Literal[
 "approve" of the proposed version is followed by the "add" of the live one."""
 
 
+Durability = Literal["full", "normal"]
+"""What a call that has returned survives: a power cut, or only the end of the process."""
+
+
 @dataclass(frozen=True)
 class VectorSpace:
     """Where vectors are comparable: which embedder made them, and their length.

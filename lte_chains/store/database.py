@@ -11,8 +11,10 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
-from lte_chains.errors import StoreError
+from lte_chains.errors import ConfigError, StoreError
+from lte_chains.store.base import Durability
 from lte_chains.store.connections import ConnectionPool
 from lte_chains.store.schema import BUSY_SECONDS, connector, prepare
 
@@ -25,13 +27,18 @@ class Database:
 
     Args:
         path: The file, made if it does not exist; ":memory:" for none.
+        durability: Whether every commit is synced.
 
     Raises:
         StoreError: The path cannot be used; see `lte_chains.store.schema.prepare`.
+        ConfigError: There is no such durability.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, durability: Durability = "full") -> None:
         """Open or create the file, and finish an erasure that was interrupted."""
+        if durability not in get_args(Durability):
+            raise ConfigError(f"durability must be 'full' or 'normal', not {durability!r}")
+        self._durability = durability
         self.path = None if path == ":memory:" else Path(path).expanduser().absolute()
         """The file; None for none."""
         self.name = ":memory:" if self.path is None else str(self.path)
@@ -118,7 +125,9 @@ class Database:
     def _start(self) -> None:
         # An in-memory database lives and dies with its one connection.
         size = 1 if self.path is None else _POOL_SIZE
-        self._pool = ConnectionPool(connector(self.path), size=size, name=self.name)
+        self._pool = ConnectionPool(
+            connector(self.path, durability=self._durability), size=size, name=self.name
+        )
         self._write_lock = threading.Lock()
         self._pid = os.getpid()
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 
 from lte_chains.errors import ConfigError
-from lte_chains.store.base import EditStore
+from lte_chains.store.base import Durability, EditStore
 from lte_chains.store.sqlite import SQLiteStore
 
 
-def open_store(path_or_url: str | os.PathLike[str]) -> EditStore:
+def open_store(
+    path_or_url: str | os.PathLike[str], *, durability: Durability = "full"
+) -> EditStore:
     """Open the store at a path or a PostgreSQL URL; ":memory:" is a new one that is never saved.
 
+    Args:
+        path_or_url: Where the edits live.
+        durability: See `SQLiteStore`; a server has its own settings for that.
+
     Raises:
-        ConfigError: Another kind of URL, or nothing at all.
+        ConfigError: Another kind of URL, or nothing at all; or a durability that
+            is not offered there.
         MissingExtraError: A PostgreSQL URL, without the extra `postgres`.
         StoreError: The file or the database cannot be used.
 
@@ -32,10 +39,16 @@ def open_store(path_or_url: str | os.PathLike[str]) -> EditStore:
         )
     scheme, separator, _ = place.partition("://")
     if not separator:
-        return SQLiteStore(place)
+        return SQLiteStore(place, durability=durability)
     # Not the URL itself: it may hold a password.
     if scheme.partition("+")[0] in ("postgres", "postgresql"):
         from lte_chains.store.postgres import PostgresStore
+
+        if durability != "full":
+            raise ConfigError(
+                f"durability={durability!r} is for SQLite files: for a server, set "
+                "synchronous_commit there, or in the URL's options"
+            )
 
         return PostgresStore(place)
     raise ConfigError(

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lte_chains.errors import StoreError
+from lte_chains.store.base import Durability
 from lte_chains.store.connections import explained
 
 _log = logging.getLogger(__name__)
@@ -118,7 +119,9 @@ _CACHE_KIB = 65_536
 """Most memory of one connection for pages; a large batch touches all ends of the indexes."""
 
 
-def connector(path: Path | None) -> Callable[[], sqlite3.Connection]:
+def connector(
+    path: Path | None, *, durability: Durability = "full"
+) -> Callable[[], sqlite3.Connection]:
     """Return a function that connects to a file, or to a new in-memory database."""
 
     def connect() -> sqlite3.Connection:
@@ -129,7 +132,9 @@ def connector(path: Path | None) -> Callable[[], sqlite3.Connection]:
             check_same_thread=False,  # the pool hands a connection to one thread at a time
         )
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {durability}")
+        # Where the system's sync leaves data in the disk's own memory (macOS): no effect elsewhere.
+        connection.execute(f"PRAGMA fullfsync = {durability == 'full':d}")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA temp_store = MEMORY")  # no text in files of their own
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -148,11 +153,11 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
             or a place that cannot be written.
     """
     with explained(name):
-        if _format(connection, name) == SCHEMA_VERSION:
+        if format_of(connection, name) == SCHEMA_VERSION:
             return
         _use_wal(connection)
         connection.execute("BEGIN IMMEDIATE")
-        found = _format(connection, name)  # once more: another process may have been first
+        found = format_of(connection, name)  # once more: another process may have been first
         statements = list(TABLES) if found == 0 else []
         for version in range(max(found, 1) + 1, SCHEMA_VERSION + 1):
             statements += MIGRATIONS[version]
@@ -165,8 +170,12 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
             _log.info("%s was of format %d and is now of %d", name, found, SCHEMA_VERSION)
 
 
-def _format(connection: sqlite3.Connection, name: str) -> int:
-    """Return the format of the tables; 0 for an empty database."""
+def format_of(connection: sqlite3.Connection, name: str) -> int:
+    """Return the format of the tables; 0 for an empty database.
+
+    Raises:
+        StoreError: Another program's database, or a later format.
+    """
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     mark = connection.execute("PRAGMA application_id").fetchone()[0]
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])

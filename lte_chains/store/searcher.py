@@ -21,9 +21,10 @@ from lte_chains.store.space import parse_space
 if TYPE_CHECKING:
     from lte_chains.index import VectorIndex
 
-_HEAD_AND_SPACE = """SELECT
+_STATE = """SELECT
     (SELECT coalesce(max(revision), 0) FROM revisions WHERE namespace = ?),
-    (SELECT value FROM meta WHERE name = 'space')"""
+    (SELECT value FROM meta WHERE name = 'space'),
+    (SELECT value FROM meta WHERE name = 'epoch')"""
 # Not as a join: its rows, vectors and all, would be sorted on the disk.
 LIVE_VECTORS = """SELECT key, vector FROM vectors
     WHERE key IN (SELECT key FROM live WHERE namespace = ?) ORDER BY key"""
@@ -44,7 +45,7 @@ _REMEMBERED = 4096
 
 
 class _Moved(Exception):  # noqa: N818  # no error, a signal: search again
-    """All vectors were replaced while a search was under way."""
+    """All vectors, or all edits, were replaced while a search was under way."""
 
 
 @dataclass
@@ -54,6 +55,8 @@ class _Room:
     namespace: str
     space: str | None
     """The vectors' space, as the ledger has it."""
+    epoch: str | None
+    """Which content the ledger has: another one after a backup was put back."""
     index: VectorIndex
     remembered: dict[int, Edit] = field(default_factory=dict)
     """Edits by the key of their version, which never changes."""
@@ -158,23 +161,27 @@ class Searcher:
 
     def _vectors(self, room: _Room, keys: Sequence[int]) -> dict[int, bytes]:
         with self._database.reading() as connection:
-            if connection.execute(_HEAD_AND_SPACE, (room.namespace,)).fetchone()[1] != room.space:
-                raise _Moved
+            self._same(room, connection)
             return dict(connection.execute(_SOME_VECTORS, (json.dumps(keys),)).fetchall())
+
+    def _same(self, room: _Room, connection: sqlite3.Connection) -> tuple[int, str | None]:
+        """Return the ledger's revision and space, if the content is still what the room is of."""
+        head, recorded, epoch = connection.execute(_STATE, (room.namespace,)).fetchone()
+        if (recorded, epoch) != (room.space, room.epoch):
+            raise _Moved
+        return head, recorded
 
     def _room(self, namespace: str, space: VectorSpace) -> _Room:
         """Return what is known of a namespace, no older than the ledger was at the call."""
         from lte_chains.index import VectorIndex
 
-        [(head, recorded)] = self._database.read(_HEAD_AND_SPACE, (namespace,))
+        [(head, recorded, epoch)] = self._database.read(_STATE, (namespace,))
         slot = (os.getpid(), namespace)
         room = self._rooms.get(slot)
-        if room is None or room.space != recorded:
-            check_space(parse_space(recorded) or space, space)
-            room = _Room(namespace, recorded, VectorIndex(space.dimension))
+        check_space(parse_space(recorded) or space, space)
+        if room is None or (room.space, room.epoch) != (recorded, epoch):
+            room = _Room(namespace, recorded, epoch, VectorIndex(space.dimension))
             self._rooms[slot] = room
-        elif recorded is not None:
-            check_space(parse_space(recorded) or space, space)
         if room.index.revision < head:
             with room.index.lock, self._database.reading() as connection:
                 self._catch_up(room, connection)
@@ -183,9 +190,7 @@ class Searcher:
     def _catch_up(self, room: _Room, connection: sqlite3.Connection) -> None:
         """Apply the revisions that an index has not seen; the caller holds its lock."""
         index = room.index
-        head, recorded = connection.execute(_HEAD_AND_SPACE, (room.namespace,)).fetchone()
-        if recorded != room.space:
-            raise _Moved
+        head, recorded = self._same(room, connection)
         if index.revision == 0 and recorded is not None:
             self._saved.restore(room.namespace, recorded, index, connection)
         since = index.revision

@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from lte_chains.edit import Edit
 from lte_chains.errors import UnknownEditError
-from lte_chains.store.base import HistoryEntry, Vectors, VectorSpace
+from lte_chains.store.backup import back_up
+from lte_chains.store.base import (
+    Durability,
+    HistoryEntry,
+    Vectors,
+    VectorSpace,
+    check_revision,
+)
 from lte_chains.store.bulk import put_all
 from lte_chains.store.database import Database, demand_erasure
 from lte_chains.store.ledger import STATE_AT, Transaction, require_known
@@ -49,9 +57,12 @@ class SQLiteStore:
 
     Args:
         path: The file, made if it does not exist; ":memory:" for none.
+        durability: "full" for the above; "normal" to sync now and then, which is
+            quicker: a power cut may take the last calls, each of them whole.
 
     Raises:
         StoreError: The path cannot be used; see `lte_chains.store.schema.prepare`.
+        ConfigError: There is no such durability.
 
     Example:
         >>> import numpy as np
@@ -63,10 +74,22 @@ class SQLiteStore:
         >>> store.close()
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, durability: Durability = "full") -> None:
         """Open or create the file."""
-        self._database = Database(path)
+        self._database = Database(path, durability=durability)
         self._searcher = Searcher(self._database)
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Write a copy of the file, all namespaces, while it is in use.
+
+        The copy is one state of the ledger; writers are not kept waiting. It is
+        a memory like any other, and can be opened.
+
+        Raises:
+            StoreError: The copy cannot be written; an existing one is as before.
+        """
+        with self._database.reading() as connection:
+            back_up(connection, self.name, path)
 
     @property
     def name(self) -> str:
@@ -91,12 +114,13 @@ class SQLiteStore:
         *,
         fingerprint: str,
         takes: Sequence[Edit | None] | None = None,
+        if_revision: int | None = None,
     ) -> list[str]:
         """Store edits in order, in one transaction, and return their ids; see `EditStore`."""
         if not edits:
             return []
         contents = [encode(edit) for edit in edits]
-        with self._database.writing() as connection:
+        with self._writing(namespace, if_revision) as connection:
             claim_space(connection, VectorSpace(fingerprint, vectors[0].shape[-1]))
             transaction = Transaction(connection, namespace, "add")
             if takes is None:
@@ -114,12 +138,13 @@ class SQLiteStore:
         vectors: Sequence[Vectors],
         *,
         fingerprint: str,
+        if_revision: int | None = None,
     ) -> list[str]:
         """Store edits as pending, in one transaction, and return their ids; see `EditStore`."""
         if not edits:
             return []
         contents = [encode(edit) for edit in edits]
-        with self._database.writing() as connection:
+        with self._writing(namespace, if_revision) as connection:
             claim_space(connection, VectorSpace(fingerprint, vectors[0].shape[-1]))
             transaction = ProposalTransaction(connection, namespace, "propose")
             rows = zip(edits, contents, vectors, strict=True)
@@ -130,32 +155,39 @@ class SQLiteStore:
         with self._database.reading() as connection:
             return [decode(row) for row in connection.execute(PENDING, (namespace,)).fetchall()]
 
-    def approve(self, namespace: str, ids: Sequence[str]) -> int:
+    def approve(self, namespace: str, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Make pending edits live; return the revision. See `EditStore`."""
-        with self._database.writing() as connection:
+        with self._writing(namespace, if_revision) as connection:
             ProposalTransaction(connection, namespace, "approve").approve(ids)
             return _head(connection, namespace)
 
-    def reject(self, namespace: str, ids: Sequence[str]) -> int:
+    def reject(self, namespace: str, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Discard pending edits; return the revision. See `EditStore`."""
-        with self._database.writing() as connection:
+        with self._writing(namespace, if_revision) as connection:
             ProposalTransaction(connection, namespace, "reject").reject(ids)
             return _head(connection, namespace)
 
-    def retract(self, namespace: str, ids: Sequence[str], *, missing_ok: bool = False) -> int:
+    def retract(
+        self,
+        namespace: str,
+        ids: Sequence[str],
+        *,
+        missing_ok: bool = False,
+        if_revision: int | None = None,
+    ) -> int:
         """Withdraw live edits; return the revision. See `EditStore`."""
-        with self._database.writing() as connection:
+        with self._writing(namespace, if_revision) as connection:
             Transaction(connection, namespace, "retract").retract(ids, missing_ok=missing_ok)
             return _head(connection, namespace)
 
-    def rollback(self, namespace: str, revision: int) -> int:
+    def rollback(self, namespace: str, revision: int, *, if_revision: int | None = None) -> int:
         """Make the live edits those of an earlier revision; return the new revision."""
-        with self._database.writing() as connection:
+        with self._writing(namespace, if_revision) as connection:
             _require_revision(connection, namespace, revision)
             Transaction(connection, namespace, "rollback").rollback(revision)
             return _head(connection, namespace)
 
-    def purge(self, namespace: str, ids: Sequence[str]) -> int:
+    def purge(self, namespace: str, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Erase all versions of edits beyond recovery; return the revision.
 
         Raises:
@@ -163,7 +195,7 @@ class SQLiteStore:
             StoreError: The edits are gone, but traces stay in the log while
                 another process reads it; see `Database.erase_traces`.
         """
-        with self._database.writing() as connection:
+        with self._writing(namespace, if_revision) as connection:
             Transaction(connection, namespace, "purge").purge(ids)
             demand_erasure(connection)
             revision = _head(connection, namespace)
@@ -252,6 +284,14 @@ class SQLiteStore:
         """Release the file; further calls raise `StoreError`."""
         self._searcher.close()
         self._database.close()
+
+    @contextmanager
+    def _writing(self, namespace: str, if_revision: int | None) -> Iterator[sqlite3.Connection]:
+        """Lend a connection inside a transaction that begins at a revision, if one is given."""
+        with self._database.writing() as connection:
+            if if_revision is not None:
+                check_revision(namespace, _head(connection, namespace), if_revision)
+            yield connection
 
 
 def _head(connection: sqlite3.Connection, namespace: str) -> int:

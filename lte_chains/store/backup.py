@@ -1,0 +1,126 @@
+"""Copies of a SQLite memory while it is in use, and putting one back."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from lte_chains.errors import StoreError
+from lte_chains.store.connections import explained
+from lte_chains.store.schema import BUSY_SECONDS, format_of, prepare
+
+EPOCH = "epoch"
+"""Name under which the database notes that its content was exchanged for another."""
+
+
+def back_up(connection: sqlite3.Connection, name: str, path: str | os.PathLike[str]) -> None:
+    """Write the state that a connection sees to a file, all or nothing.
+
+    Args:
+        connection: To the database, in a transaction.
+        name: The database's, for messages.
+        path: The copy; an existing one is replaced once the new one is on the disk.
+
+    Raises:
+        StoreError: The copy cannot be written, or is the database itself.
+    """
+    target = Path(path).expanduser().absolute()
+    if target.is_dir():
+        raise StoreError(f"{target} is a folder: give the path of a file in it")
+    if target.exists() and Path(name).exists() and target.samefile(name):
+        raise StoreError(f"{target} is the memory itself: give another path for its copy")
+    with explained(str(target)), _draft(target) as draft:
+        with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
+            connection.backup(copy)
+            # One file that is complete by itself, also where nobody may write beside it.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            copy.execute("DELETE FROM meta WHERE name = 'scrub'")
+        _put_in_place(draft, target)
+
+
+def restore(backup: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Make a memory what a backup holds, all or nothing; it may be in use.
+
+    What the memory held is gone, its history included. Those who have it open
+    see the new content with their next call.
+
+    Raises:
+        StoreError: The backup is none, or damaged, or the memory cannot be
+            written; then it is as before.
+    """
+    source, target = (Path(place).expanduser().absolute() for place in (backup, path))
+    if not source.is_file():
+        raise StoreError(f"there is no backup at {source}")
+    if target.exists() and target.samefile(source):
+        raise StoreError(f"{source} is the memory itself: give the path of a backup")
+    with _draft(target) as draft:
+        with explained(str(source)):
+            _copied(source, draft)
+        with explained(str(target)):
+            if not target.exists():
+                _put_in_place(draft, target)
+                return
+            with (
+                closing(sqlite3.connect(draft, isolation_level=None)) as content,
+                closing(sqlite3.connect(target, timeout=BUSY_SECONDS)) as memory,
+            ):
+                if format_of(memory, str(target)):
+                    memory.execute("PRAGMA synchronous = FULL")
+                # Into the file that others have open: one transaction of SQLite's own.
+                content.backup(memory)
+
+
+def _copied(source: Path, draft: Path) -> None:
+    """Copy a backup, check the copy, bring it up to date, and mark it as a new beginning."""
+    with (
+        closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as given,
+        closing(sqlite3.connect(draft, isolation_level=None)) as copy,
+    ):
+        if not format_of(given, str(source)):
+            raise StoreError(f"{source} is an empty database, not a backup of a memory")
+        given.backup(copy)
+        [(verdict,), *_] = copy.execute("PRAGMA integrity_check(1)").fetchall()
+        if verdict != "ok":
+            raise StoreError(f"the backup {source} is damaged ({verdict}): use another one")
+        prepare(copy, str(source))
+        copy.execute(
+            "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (EPOCH, uuid.uuid4().hex)
+        )
+        copy.execute("PRAGMA journal_mode = DELETE")
+
+
+@contextmanager
+def _draft(target: Path) -> Iterator[Path]:
+    """Name a file beside the target, which is gone in the end.
+
+    Raises:
+        StoreError: The target's folder does not exist.
+    """
+    if not target.parent.is_dir():
+        raise StoreError(f"the folder {target.parent} does not exist: create it first")
+    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        yield draft
+    finally:
+        for end in ("", "-journal", "-wal", "-shm"):
+            with suppress(OSError):
+                Path(f"{draft}{end}").unlink()
+
+
+def _put_in_place(draft: Path, target: Path) -> None:
+    """Rename a finished file once it is on the disk."""
+    try:
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StoreError(f"cannot write {target}: {error}") from error

@@ -1,0 +1,195 @@
+"""A backup is one whole state, taken and put back while the memory is in use."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from lte_chains.edit import Edit
+from lte_chains.errors import ConfigError, ConflictError, StoreError
+from lte_chains.memory import EditMemory
+from tests.fakes_embeddings import BagOfWordsEmbeddings
+
+EMBEDDINGS = BagOfWordsEmbeddings(dim=512)
+
+
+def fact(n: int, target: str = "x") -> Edit:
+    return Edit(prompt=f"Fact number {n} is", target_new=target)
+
+
+def open_memory(path: Path | str, **options) -> EditMemory:
+    return EditMemory.open(path, embeddings=EMBEDDINGS, **options)
+
+
+def targets(memory: EditMemory) -> list[str]:
+    return [edit.target_new for edit in memory.edits()]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "edits.db"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return tmp_path / "copy.db"
+
+
+def test_a_backup_is_a_memory_with_all_namespaces_and_the_history(path: Path, copy: Path) -> None:
+    with open_memory(path) as memory:
+        [id_] = memory.add_edits([fact(1)])
+        memory.in_namespace("other").add_edits([fact(2, "other")])
+        memory.retract([id_])
+        memory.backup(copy)
+        memory.add_edits([fact(3)])
+    assert {p.name for p in path.parent.iterdir()} == {"edits.db", "copy.db"}
+    with open_memory(copy) as again:
+        assert (again.revision, targets(again)) == (2, [])
+        assert targets(again.in_namespace("other")) == ["other"]
+        again.rollback(1)
+        assert again.search_edits("Fact number 1 is")[0].edit.id == id_
+
+
+def test_a_memory_without_a_file_can_be_saved(copy: Path) -> None:
+    with open_memory(":memory:") as memory:
+        memory.add_edits([fact(1)])
+        memory.backup(copy)
+    with open_memory(copy) as again:
+        assert targets(again) == ["x"]
+
+
+def test_writers_go_on_while_a_backup_is_taken(path: Path, tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        with open_memory(path) as memory:
+            batch = 0
+            while not stop.is_set():
+                memory.add_edits([fact(n, str(batch)) for n in range(20)])
+                batch += 1
+
+    with open_memory(path) as memory:
+        memory.add_edits([fact(n, "first") for n in range(20)])
+        thread = threading.Thread(target=write)
+        thread.start()
+        for number in range(8):
+            memory.backup(tmp_path / f"copy{number}.db")
+        stop.set()
+        thread.join()
+    for number in range(8):
+        with open_memory(tmp_path / f"copy{number}.db") as again:
+            assert len(again.edits()) == 20
+            assert len(set(targets(again))) == 1
+
+
+def test_a_backup_replaces_an_earlier_one_only_when_it_is_whole(
+    path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        memory.backup(copy)
+        before = copy.read_bytes()
+        memory.add_edits([fact(2)])
+
+        def full(_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(StoreError, match="No space"):
+                memory.backup(copy)
+        assert copy.read_bytes() == before
+        assert {p.name for p in path.parent.iterdir() if p.name.startswith(".")} == set()
+        memory.backup(copy)
+    with open_memory(copy) as again:
+        assert again.revision == 2
+
+
+@pytest.mark.parametrize("bad", ["itself", "folder", "missing/copy.db", "", 7])
+def test_a_backup_needs_a_place(path: Path, bad: object) -> None:
+    place = {"itself": path, "folder": path.parent}.get(str(bad), bad)
+    place = path.parent / place if place == "missing/copy.db" else place
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        with pytest.raises((StoreError, ConfigError)):
+            memory.backup(place)  # type: ignore[arg-type]
+        assert targets(memory) == ["x"]
+
+
+def test_a_restored_memory_is_seen_by_those_who_have_it_open(path: Path, copy: Path) -> None:
+    with open_memory(path) as memory, open_memory(path) as other:
+        memory.add_edits([fact(n, "old") for n in range(30)])
+        memory.backup(copy)
+        memory.add_edits([fact(n, "new") for n in range(40)])
+        assert other.search_edits("Fact number 7 is", k=1)[0].edit.target_new == "new"
+        EditMemory.restore(copy, path)
+        for seen in (memory, other):
+            assert (seen.revision, set(targets(seen))) == (1, {"old"})
+            found = seen.search_edits("Fact number 7 is", k=99)
+            assert (len(found), found[0].edit.target_new) == (30, "old")
+        memory.add_edits([fact(99, "then")])
+        assert other.search_edits("Fact number 99 is", k=1)[0].edit.target_new == "then"
+
+
+def test_a_backup_can_be_put_where_no_memory_is(path: Path, copy: Path) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        memory.backup(copy)
+    path.unlink()
+    EditMemory.restore(copy, path)
+    with open_memory(path) as again:
+        assert targets(again) == ["x"]
+
+
+def test_what_is_no_sound_backup_changes_nothing(path: Path, tmp_path: Path, copy: Path) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([fact(n) for n in range(300)])
+        memory.backup(copy)
+    foreign, empty, cut, text = (tmp_path / name for name in ("f.db", "e.db", "c.db", "t.db"))
+    connection = sqlite3.connect(foreign)
+    connection.execute("CREATE TABLE other (x)")
+    connection.commit()
+    connection.close()
+    sqlite3.connect(empty).close()
+    cut.write_bytes(copy.read_bytes()[: copy.stat().st_size // 2 // 4096 * 4096])
+    text.write_text("not a database, but long enough to be read as one" * 100)
+    for bad in (foreign, empty, cut, text, tmp_path / "none.db", path):
+        with pytest.raises(StoreError):
+            EditMemory.restore(bad, path)
+        with open_memory(path) as memory:
+            assert len(memory.edits()) == 300
+    with pytest.raises(StoreError, match="another program"):
+        EditMemory.restore(copy, foreign)
+    assert {p.name for p in tmp_path.iterdir() if p.name.startswith(".")} == set()
+
+
+def test_normal_durability_is_a_setting_of_sqlite(path: Path) -> None:
+    for durability, expected in (("full", 2), ("normal", 1)):
+        with open_memory(path, durability=durability) as memory:
+            database = memory._shared.store._database  # type: ignore[attr-defined]
+            assert database.read("PRAGMA synchronous")[0][0] == expected
+    with pytest.raises(ConfigError, match="'full' or 'normal', not 'never'"):
+        open_memory(path, durability="never")
+    with pytest.raises(ConfigError, match="synchronous_commit"):
+        open_memory("postgresql+psycopg://localhost/x", durability="normal")
+
+
+@pytest.mark.parametrize("call", ["add_edits", "propose", "retract", "rollback", "purge"])
+def test_a_writer_who_was_overtaken_changes_nothing(path: Path, call: str) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([Edit.from_statement("One.", id="a")])
+        seen = memory.revision
+        memory.add_edits([fact(1)])
+        argument: object = {"add_edits": [fact(2)], "propose": [fact(2)], "rollback": 1}.get(
+            call, ["a"]
+        )
+        before = memory.history()
+        with pytest.raises(ConflictError, match="revision 2, not 1"):
+            getattr(memory, call)(argument, if_revision=seen)
+        assert memory.history() == before
+        getattr(memory, call)(argument, if_revision=2)
+        assert memory.revision == 3
