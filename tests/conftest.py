@@ -22,11 +22,11 @@ os.environ.setdefault("LANGSMITH_TRACING", "false")
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres_server() -> Iterator[Server]:
     """One PostgreSQL server for the whole run; tests that need it are skipped where none starts."""
     from tests.postgres_server import start_or_skip
 
-    server = start_or_skip(tmp_path_factory.mktemp("postgres"))
+    server = start_or_skip()
     yield server
     server.stop()
 
