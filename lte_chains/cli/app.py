@@ -22,6 +22,7 @@ from lte_chains.cli import (
     evaluate_chains,
     mcp,
     proposals,
+    upkeep,
 )
 from lte_chains.errors import LteError
 
@@ -63,7 +64,11 @@ for _command in (
     proposals.pending,
     proposals.approve,
     proposals.reject,
+    upkeep.backup,
+    upkeep.restore,
+    upkeep.doctor,
     mcp.mcp,
+    migrate.migrate,
 ):
     app.command()(_command)
 app.command("export")(edits.export_edits)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lte_chains.errors import StoreError
+from lte_chains.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from lte_chains.memory import EditMemory
@@ -72,6 +72,26 @@ def open_memory(store: str, namespace: str, *, create: bool = False) -> EditMemo
             "(lte-chains add), or name another with --store or LTE_STORE"
         )
     return EditMemory.open(store, namespace=namespace)
+
+
+def require_file(store: str) -> str:
+    """Return the path of a memory that is a file, for commands that work on files.
+
+    Raises:
+        ConfigError: A database URL.
+        StoreError: There is no such file.
+    """
+    if "://" in store:
+        scheme = store.partition("://")[0]  # not the URL itself: it may hold a password
+        raise ConfigError(
+            f"this command works on a SQLite file, not on a {scheme}:// URL: a database server "
+            "has its own tools"
+        )
+    if not Path(store).is_file():
+        raise StoreError(
+            f"there is no edit memory at {store!r}: name one with --store or LTE_STORE"
+        )
+    return store
 
 
 def parse_moment(text: str) -> date | datetime:

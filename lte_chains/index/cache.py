@@ -16,7 +16,7 @@ import sys
 import time
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from lte_chains.index.growing import DEAD, Rows
 from lte_chains.index.ranking import View
-from lte_chains.index.scores import Floats, Keys
+from lte_chains.index.scores import Floats, Keys, by_key
 from lte_chains.index.sealed import Sealed
 
 _log = logging.getLogger(__name__)
@@ -64,6 +64,22 @@ class Saved:
     blocks: list[Sealed]
     keys: Keys
     vectors: Floats
+
+    def shows(self, rows: Iterable[tuple[int, bytes]]) -> bool:
+        """Tell whether it holds these keys with these vectors, and no others."""
+        dimension = self.vectors.shape[1]
+        floats = {key: part.tobytes() for key, part in by_key(self.keys, self.vectors)}
+        left = sum(len(block.keys) for block in self.blocks)
+        for key, stored in rows:
+            if key in floats:
+                if floats.pop(key) != stored:
+                    return False
+                continue
+            own = np.frombuffer(stored, np.float32).reshape(-1, dimension)
+            if not any(block.stands_for(key, own) for block in self.blocks):
+                return False
+            left -= len(own)
+        return not left and not floats
 
 
 def place_of(database: Path, namespace: str) -> Path:

@@ -50,3 +50,12 @@ def best_of(stored: Mapping[int, bytes], vector: Floats) -> dict[int, float]:
     starts = np.cumsum([0, *counts[:-1]])
     best = np.maximum.reduceat(exact(flat, vector), starts)
     return dict(zip(stored, best.tolist(), strict=True))
+
+
+def by_key(keys: Keys, vectors: Floats) -> list[tuple[int, Floats]]:
+    """Return each key with its vectors; the rows of one key are side by side."""
+    if not len(keys):
+        return []
+    starts = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
+    parts = np.split(vectors, starts[1:])
+    return list(zip(keys[starts].tolist(), parts, strict=True))

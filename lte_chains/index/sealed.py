@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ _ZERO = np.uint8(128)
 _STEP = 1.25
 """Scales are powers of this, so that blocks of one embedder mostly share theirs and can be
 joined."""
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 _AT_ONCE = 512
 """Rows that are encoded together: they stay in the processor's cache."""
 _ROUNDING = 1e-5
@@ -146,6 +147,15 @@ class Sealed:
         row = int(np.searchsorted(self.keys, key))
         here = row < len(self.keys) and self.keys[row] == key
         return bool(here and (self.dead is None or not self.dead[row]))
+
+    def stands_for(self, key: int, vectors: Floats) -> bool:
+        """Tell whether an edit's rows here are the codes of its vectors."""
+        start, end = (int(np.searchsorted(self.keys, key, side=side)) for side in _SIDES)
+        if end - start != len(vectors):
+            return False
+        codes = self.stored_codes()[start:end].astype(np.float32) - np.float32(_ZERO)
+        rest = np.square(codes * np.float32(self.scale) - vectors).sum(axis=1)
+        return bool(rest.max() <= (self.residual * 1.001 + _ROUNDING) ** 2)
 
     def without(self, keys: Keys) -> tuple[Sealed, int]:
         """Return the block with some edits marked as gone, and how many of them were here."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from lte_chains.index.growing import Growing
 from lte_chains.index.ranking import Fetch, View
-from lte_chains.index.scores import Floats, Keys, vectors_in
+from lte_chains.index.scores import Floats, Keys, by_key, vectors_in
 from lte_chains.index.sealed import BLOCK_ROWS, Sealed, tidied
 
 GROWING_ROWS = 2048
@@ -79,7 +79,7 @@ class VectorIndex:
                 keep = not blocks and len(keys) <= KEPT_ROWS
                 blocks.append(Sealed.of(keys, vectors, keep=keep))
             else:
-                growing.append(_by_key(keys, vectors))
+                growing.append(by_key(keys, vectors))
         self._growing = growing
         self.unsaved = edits
         self._publish(revision, edits, tuple(blocks))
@@ -97,7 +97,7 @@ class VectorIndex:
             vectors: Of each of these one, shape (len(keys), dimension).
         """
         growing = Growing(self.dimension)
-        growing.append(_by_key(keys, vectors))
+        growing.append(by_key(keys, vectors))
         self._growing, self.unsaved = growing, 0
         self._publish(revision, edits, tuple(blocks))
 
@@ -175,15 +175,6 @@ def _without(blocks: tuple[Sealed, ...], gone: list[int]) -> tuple[tuple[Sealed,
     keys = np.array(gone, np.int64)
     cut = [block.without(keys) for block in blocks]
     return tuple(block for block, _ in cut), sum(count for _, count in cut)
-
-
-def _by_key(keys: Keys, vectors: Floats) -> list[tuple[int, Floats]]:
-    """Return each key with its vectors; the rows of one key are side by side."""
-    if not len(keys):
-        return []
-    starts = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
-    parts = np.split(vectors, starts[1:])
-    return list(zip(keys[starts].tolist(), parts, strict=True))
 
 
 def _parts(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lte_chains.errors import StoreError
@@ -13,6 +14,7 @@ from lte_chains.store.database import Database
 
 if TYPE_CHECKING:
     from lte_chains.index import VectorIndex
+    from lte_chains.index.cache import Saved
     from lte_chains.index.ranking import View
 
 _log = logging.getLogger(__name__)
@@ -132,3 +134,38 @@ class SavedIndexes:
                 place.unlink()
             return False
         return True
+
+
+def faults_of(connection: sqlite3.Connection, database: Path) -> list[tuple[Path, str]]:
+    """Return the saved indexes that cannot be used, or are not what the ledger says, and why."""
+    from lte_chains.index import cache
+
+    found = []
+    for place in cache.places_of(database):
+        saved = cache.load(place)
+        if saved is None:
+            found.append((place, "damaged, unfinished, or of another version"))
+        elif place != cache.place_of(database, saved.stamp.namespace):
+            found.append((place, "of another name than its namespace has"))
+        elif fault := _fault(connection, saved):
+            found.append((place, fault))
+    return found
+
+
+def _fault(connection: sqlite3.Connection, saved: Saved) -> str | None:
+    stamp = saved.stamp
+    committed = connection.execute(_COMMITTED, (stamp.namespace, stamp.revision)).fetchone()
+    if committed is None or committed[0] != stamp.at:
+        return "of another ledger, or of another course of this one"
+    if connection.execute(ERASED, (stamp.namespace, stamp.revision)).fetchone():
+        return "from before vectors were erased or replaced"
+    head = connection.execute(
+        "SELECT max(revision) FROM revisions WHERE namespace = ?", (stamp.namespace,)
+    ).fetchone()
+    if head[0] != stamp.revision:
+        return None  # what came since is read from the ledger
+    live = connection.execute(
+        "SELECT key, vector FROM vectors WHERE key IN (SELECT key FROM live WHERE namespace = ?)",
+        (stamp.namespace,),
+    )
+    return None if saved.shows(live) else "not what the ledger holds"

@@ -14,7 +14,7 @@ from lte_chains.store.ledger import take_revision
 def read_space(connection: sqlite3.Connection) -> VectorSpace | None:
     """Return the recorded space; None before the first edit."""
     row = connection.execute("SELECT value FROM meta WHERE name = 'space'").fetchone()
-    return None if row is None else parse_space(row["value"])
+    return None if row is None else parse_space(row[0])
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,250 @@
+"""Checks a SQLite memory part by part, and puts right what is derived.
+
+The truth is what was written once: versions, their vectors, events, revisions. If
+that is damaged only a backup helps. Everything else follows from it and can be made
+again: which versions are live or pending, the slots by other names, SQLite's own
+indexes, and the saved indexes of vectors.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lte_chains.errors import LteError, StoreError
+from lte_chains.slots import place_of
+from lte_chains.store.connections import explained
+from lte_chains.store.derived import DERIVED, derive
+from lte_chains.store.rows import CONTENT, decode, digest
+from lte_chains.store.saved_indexes import faults_of
+from lte_chains.store.schema import connector, prepare
+from lte_chains.store.space import read_space
+
+Part = Literal["file", "ledger", "vectors", "index", "cache"]
+"""What a finding is about: "index" is what says which edits are live and pending, "cache" what is
+saved beside the file."""
+
+_Rows = list[tuple[Any, ...]]
+
+_LEDGER_CHECKS = (
+    (
+        "namespaces whose revisions are not numbered from 1 without a gap",
+        """SELECT namespace FROM revisions GROUP BY namespace
+           HAVING min(revision) <> 1 OR max(revision) <> count(*)""",
+    ),
+    (
+        "events of revisions that are not there",
+        """SELECT e.seq FROM events AS e LEFT JOIN revisions AS r USING (namespace, revision)
+           WHERE r.revision IS NULL""",
+    ),
+    (
+        "versions that no event tells of",
+        """SELECT v.key FROM versions AS v WHERE NOT EXISTS (
+           SELECT 1 FROM events AS e
+           WHERE e.namespace = v.namespace AND e.id = v.id AND e.version = v.version)""",
+    ),
+    (
+        "events of versions that are neither stored nor purged",
+        """SELECT e.seq FROM events AS e LEFT JOIN versions AS v USING (namespace, id, version)
+           WHERE v.key IS NULL AND NOT EXISTS (
+           SELECT 1 FROM events AS p WHERE p.namespace = e.namespace AND p.id = e.id
+           AND p.action = 'purge' AND p.seq >= e.seq)""",
+    ),
+)
+_VECTOR_CHECKS = (
+    (
+        "versions without vectors",
+        "SELECT v.key FROM versions AS v LEFT JOIN vectors AS x USING (key) WHERE x.key IS NULL",
+    ),
+    (
+        "vectors of versions that are not there",
+        "SELECT x.key FROM vectors AS x LEFT JOIN versions AS v USING (key) WHERE v.key IS NULL",
+    ),
+)
+_REMEDIES: dict[Part, str] = {
+    "file": "restore a backup",
+    "ledger": "restore a backup",
+    "vectors": "make them anew: memory.reembed(memory.embeddings)",
+    "index": "lte-chains doctor --repair",
+    "cache": "lte-chains doctor --repair, or delete the file: it is made anew",
+}
+_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be.
+
+    Example:
+        >>> Finding("vectors", "3 versions without vectors").remedy
+        'make them anew: memory.reembed(memory.embeddings)'
+    """
+
+    part: Part
+    problem: str
+    repaired: bool = False
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return "none needed" if self.repaired else _REMEDIES[self.part]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the finding as JSON values."""
+        return {**asdict(self), "remedy": self.remedy}
+
+
+def examine(path: str | os.PathLike[str], *, repair: bool = False) -> list[Finding]:
+    """Check a memory's file, ledger, vectors, indexes and caches; none is a good sign.
+
+    It may be in use. A file of an earlier format is brought up to date first, as
+    whenever it is opened.
+
+    Args:
+        path: The SQLite file.
+        repair: Make anew what is derived, if it is not as it should be.
+
+    Raises:
+        StoreError: There is no file, it is no memory, or it cannot be written.
+    """
+    place = Path(path).expanduser().absolute()
+    if not place.is_file():
+        raise StoreError(f"there is no edit memory at {place}")
+    with explained(str(place)), closing(connector(place)()) as connection:
+        prepare(connection, str(place))
+        return list(_findings(connection, place, repair))
+
+
+def _findings(connection: sqlite3.Connection, place: Path, repair: bool) -> Iterator[Finding]:
+    connection.row_factory = None
+    damaged = list(_file(connection, repair))
+    yield from damaged
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: _counted(connection, "ledger", _LEDGER_CHECKS),
+        lambda: _texts(connection),
+        lambda: _counted(connection, "vectors", _VECTOR_CHECKS),
+        lambda: _vectors(connection),
+        lambda: _derived(connection, repair),
+        lambda: _caches(connection, place, repair),
+    )
+    for check in checks:
+        try:
+            yield from check()
+        except sqlite3.DatabaseError as error:
+            if not damaged:  # then it has been said
+                yield Finding("file", f"cannot be read to the end: {error}")
+            return
+
+
+def _file(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
+    """Check SQLite's own structures; its indexes can be made anew."""
+
+    def complaints() -> list[str]:
+        try:
+            rows = connection.execute("PRAGMA integrity_check").fetchall()
+        except sqlite3.DatabaseError as error:
+            return [str(error)]
+        return [text for (text,) in rows if text != "ok"]
+
+    found = complaints()
+    if found and repair:
+        with suppress(sqlite3.DatabaseError):
+            connection.execute("REINDEX")
+        left = complaints()
+        if not left:
+            yield Finding("index", f"SQLite's indexes were damaged: {found[0]}", repaired=True)
+        found = left
+    if found:
+        only_indexes = all(" index " in text for text in found)
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        yield Finding("index" if only_indexes else "file", f"damaged: {found[0]}{more}")
+
+
+def _counted(
+    connection: sqlite3.Connection, part: Part, checks: tuple[tuple[str, str], ...]
+) -> Iterator[Finding]:
+    for problem, statement in checks:
+        [(count,)] = connection.execute(f"SELECT count(*) FROM ({statement})")  # noqa: S608
+        if count:
+            yield Finding(part, f"{count} {problem}")
+
+
+def _texts(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Check that every version is an edit, and the one whose digest was written with it."""
+    cursor = connection.cursor()
+    cursor.row_factory = sqlite3.Row
+    wrong = []
+    for row in cursor.execute("SELECT * FROM versions"):
+        try:
+            place_of(decode(row))
+            sound = digest(tuple(row[name] for name in CONTENT)) == row["digest"]
+        except (LteError, ValueError, TypeError, AttributeError):
+            sound = False
+        if not sound:
+            wrong.append(f"{row['id']!r} version {row['version']}")
+    if wrong:
+        yield Finding("ledger", f"{len(wrong)} versions whose text is damaged, such as {wrong[0]}")
+
+
+def _vectors(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Check that vectors are whole, finite, and of length 1 or 0."""
+    import numpy as np
+
+    try:
+        space, wrong = read_space(connection), 0
+    except StoreError as error:
+        yield Finding("file", str(error))
+        return
+    rows = connection.execute("SELECT vector FROM vectors")
+    while part := rows.fetchmany(_AT_ONCE):
+        if space is None:
+            yield Finding("vectors", "there are vectors, but no record of their embedder")
+            return
+        for (stored,) in part:
+            if not isinstance(stored, bytes) or not stored or len(stored) % (4 * space.dimension):
+                wrong += 1
+                continue
+            own = np.frombuffer(stored, np.float32).reshape(-1, space.dimension)
+            lengths = np.square(own, dtype=np.float64).sum(axis=1)
+            wrong += not bool(((np.abs(lengths - 1) < 1e-3) | (lengths == 0)).all())
+    if wrong:
+        yield Finding("vectors", f"{wrong} versions whose vectors are damaged")
+
+
+def _derived(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
+    """Compare what says which edits are live and pending with what the events say."""
+    connection.execute("BEGIN IMMEDIATE" if repair else "BEGIN")
+    try:
+        wrong = []
+        for table in DERIVED:
+            columns = ", ".join(table.columns)
+            stored = connection.execute(f"SELECT {columns} FROM {table.name}")  # noqa: S608
+            if set(stored) != set(derive(connection, table)):
+                wrong.append(table)
+        for table in wrong if repair else ():
+            rows = derive(connection, table)
+            connection.execute(f"DELETE FROM {table.name}")  # noqa: S608
+            marks = ", ".join("?" * len(table.columns))
+            connection.executemany(
+                f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({marks})",  # noqa: S608
+                rows,
+            )
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    for table in wrong:
+        yield Finding("index", f"{table.name} is not what the events say", repaired=repair)
+
+
+def _caches(connection: sqlite3.Connection, place: Path, repair: bool) -> Iterator[Finding]:
+    for saved, problem in faults_of(connection, place):
+        if repair:
+            with suppress(FileNotFoundError):
+                saved.unlink()
+        yield Finding("cache", f"{saved.name}: {problem}", repaired=repair)

@@ -1,0 +1,224 @@
+"""The doctor finds what is damaged, repairs what is derived, and leaves a sound memory alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from lte_chains.cli import app
+from lte_chains.edit import Edit
+from lte_chains.errors import StoreError
+from lte_chains.index import cache, vector_index
+from lte_chains.memory import EditMemory
+from lte_chains.store import SQLiteStore, saved_indexes
+from lte_chains.store.doctor import examine
+from tests.fakes_embeddings import BagOfWordsEmbeddings
+from tests.store.test_bulk import some_edit
+
+EMBEDDINGS = BagOfWordsEmbeddings(dim=32)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a memory in which everything has happened, with a saved index."""
+    folder = tmp_path_factory.mktemp("made")
+    rng = random.Random(3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved_indexes, "_WORTH", 80)
+        patch.setattr(vector_index, "GROWING_ROWS", 40)
+        patch.setattr(vector_index, "KEPT_ROWS", 0)
+        with EditMemory.open(folder / "edits.db", embeddings=EMBEDDINGS) as memory:
+            for _ in range(6):
+                memory.add_edits([some_edit(rng) for _ in range(20)])
+            memory.add_edits([Edit(prompt=f"Fact {n} is", target_new="so") for n in range(150)])
+            memory.retract([str(edit.id) for edit in memory.edits()[:5]])
+            memory.rollback(4)
+            memory.rollback(7)
+            waiting = memory.propose([some_edit(rng), Edit.from_statement("Maybe.")])
+            memory.approve(waiting[:1])
+            memory.propose([Edit.from_statement("Perhaps.", id="gone")])
+            memory.purge(["gone", str(memory.edits()[0].id)])
+            memory.in_namespace("other").add_edits([some_edit(rng) for _ in range(20)])
+            memory.search_edits("Fact")
+    assert len(cache.places_of(folder / "edits.db")) == 1
+    return folder
+
+
+@pytest.fixture
+def path(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "edits.db"
+
+
+def run(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA writable_schema = ON")
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+def test_a_sound_memory_has_no_findings(path: Path) -> None:
+    assert examine(path) == []
+    assert examine(path, repair=True) == []
+    assert len(cache.places_of(path)) == 1
+
+
+def test_an_old_file_is_sound_once_it_is_brought_up_to_date(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "old.db")
+    connection.executescript(Path(__file__).with_name("format_1.sql").read_text("utf-8"))
+    connection.close()
+    assert examine(tmp_path / "old.db") == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM live WHERE key % 3 = 0",
+        "UPDATE live SET slot = 'other' WHERE key % 5 = 0",
+        "DELETE FROM other_slots",
+        "INSERT INTO other_slots SELECT namespace, 'x', id FROM live LIMIT 1",
+        "DELETE FROM pending",
+        "INSERT INTO pending SELECT namespace, id, key, version, digest FROM live LIMIT 2",
+        "INSERT OR REPLACE INTO live SELECT namespace, id, key, version, slot, digest, 1, 1 FROM versions",
+    ],
+)
+def test_what_follows_from_the_ledger_is_made_anew(path: Path, damage: str) -> None:
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        before = memory.edits(), memory.pending(), memory.in_namespace("other").edits()
+    run(path, damage)
+    [finding, *rest] = examine(path)
+    assert (finding.part, finding.repaired) == ("index", False)
+    assert {other.part for other in rest} <= {"cache"}
+    assert all(finding.repaired for finding in examine(path, repair=True))
+    assert examine(path) == []
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        assert (memory.edits(), memory.pending()) == before[:2]
+        assert memory.in_namespace("other").edits() == before[2]
+
+
+@pytest.mark.parametrize(
+    ("damage", "part", "problem"),
+    [
+        ("DELETE FROM revisions WHERE revision = 2", "ledger", "without a gap"),
+        ("DELETE FROM events WHERE version = 1 AND revision = 6", "ledger", "no event tells of"),
+        ("DELETE FROM versions WHERE key = 9", "ledger", "neither stored nor purged"),
+        ("UPDATE versions SET target_new = 'lies' WHERE key = 9", "ledger", "text is damaged"),
+        ("UPDATE versions SET metadata = '{' WHERE key = 9", "ledger", "text is damaged"),
+        ("DELETE FROM vectors WHERE key = 9", "vectors", "without vectors"),
+        ("INSERT INTO vectors VALUES (99999, x'00')", "vectors", "not there"),
+        ("UPDATE vectors SET vector = x'0102' WHERE key = 9", "vectors", "damaged"),
+        ("UPDATE vectors SET vector = zeroblob(127) || x'7f' WHERE key = 9", "vectors", "damaged"),
+        ("DELETE FROM meta WHERE name = 'space'", "vectors", "no record"),
+    ],
+)
+def test_what_was_written_once_is_only_reported(
+    path: Path, damage: str, part: str, problem: str
+) -> None:
+    run(path, damage)
+    for repair in (False, True):
+        found = [finding for finding in examine(path, repair=repair) if not finding.repaired]
+        assert [f for f in found if f.part == part and problem in f.problem], found
+        assert all(finding.remedy for finding in found)
+
+
+def test_damaged_indexes_of_sqlite_are_made_anew(path: Path) -> None:
+    run(
+        path,
+        "UPDATE sqlite_master SET sql = replace(sql, 'slot, key', 'key, slot') "
+        "WHERE name = 'live_by_slot'",
+    )
+    assert {finding.part for finding in examine(path)} == {"index"}
+    assert all(finding.repaired for finding in examine(path, repair=True))
+    assert examine(path) == []
+
+
+def test_a_damaged_page_is_reported(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    rng = random.Random(1)
+    for _ in range(40):
+        at = rng.randrange(8192, len(content) - 200)
+        content[at : at + 200] = rng.randbytes(200)
+    path.write_bytes(bytes(content))
+    assert "file" in {finding.part for finding in examine(path)}
+
+
+def test_caches_that_do_not_fit_are_found_and_deleted(path: Path) -> None:
+    [place] = cache.places_of(path)
+    whole = place.read_bytes()
+    for number, content in enumerate((whole[:-1], b"", whole)):
+        broken = place.with_name(f"{place.name}{number}")
+        broken.write_bytes(content)
+    found = examine(path)
+    assert {finding.part for finding in found} == {"cache"}
+    assert len(found) == 3
+    examine(path, repair=True)
+    assert cache.places_of(path) == [place]
+    assert examine(path) == []
+
+
+def test_a_cache_with_other_vectors_than_the_ledger_is_found(path: Path) -> None:
+    run(
+        path,
+        "UPDATE vectors SET vector = (SELECT vector FROM vectors WHERE key = 150) WHERE key = 160",
+    )
+    [finding] = examine(path)
+    assert (finding.part, "not what the ledger holds" in finding.problem) == ("cache", True)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_damage_is_an_unhandled_error(path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    content = bytearray(path.read_bytes())
+    for _ in range(rng.randrange(1, 30)):
+        at = rng.randrange(len(content))
+        content[at : at + rng.randrange(1, 300)] = rng.randbytes(rng.randrange(1, 300))
+    path.write_bytes(bytes(content[: rng.choice([len(content), rng.randrange(len(content))])]))
+    with contextlib.suppress(StoreError):
+        examine(path, repair=bool(seed % 2))
+
+
+def test_the_commands_tell_and_repair(path: Path, tmp_path: Path) -> None:
+    runner = CliRunner()
+
+    def call(*arguments: str, code: int = 0) -> dict:
+        result = runner.invoke(app, [*arguments, "--store", str(path), "--json"])
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout) if result.stdout else {}
+
+    assert call("doctor") == {"store": str(path), "sound": True, "findings": []}
+    copy = tmp_path / "copy.db"
+    assert call("backup", str(copy))["bytes"] == copy.stat().st_size
+    run(path, "DELETE FROM live")
+    report = call("doctor", code=1)
+    assert report["findings"][0]["remedy"] == "lte-chains doctor --repair"
+    assert call("doctor", "--repair")["sound"]
+    run(path, "DELETE FROM versions")
+    call("restore", str(copy), code=1)
+    call("restore", str(copy), "--replace")
+    assert call("doctor")["sound"]
+    table = runner.invoke(app, ["doctor", "--store", str(path)])
+    assert "is sound" in table.stdout
+    for command in ("doctor", "backup", "restore"):
+        arguments = [command, *([str(copy)] if command != "doctor" else [])]
+        result = runner.invoke(app, [*arguments, "--store", "postgresql://u:secret@h/d"])
+        assert result.exit_code == 1
+        assert "secret" not in result.output
+    none = runner.invoke(app, ["doctor", "--store", str(tmp_path / "none.db")])
+    assert none.exit_code == 1
+
+
+def test_vectors_of_zeros_are_sound(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "edits.db")
+    edits = [Edit.from_statement("Nothing.")]
+    store.add("default", edits, np.zeros((1, 4), np.float32), fingerprint="x")
+    store.close()
+    assert examine(tmp_path / "edits.db") == []
