@@ -21,6 +21,7 @@ from lte_chains.cli import (
     evaluate,
     evaluate_chains,
     mcp,
+    migrate,
     proposals,
     upkeep,
 )
