@@ -16,11 +16,10 @@ def open_store(
 
     Args:
         path_or_url: Where the edits live.
-        durability: See `SQLiteStore`; a server has its own settings for that.
+        durability: See `SQLiteStore` and `PostgresStore`.
 
     Raises:
-        ConfigError: Another kind of URL, or nothing at all; or a durability that
-            is not offered there.
+        ConfigError: Another kind of URL, or nothing at all; or no such durability.
         MissingExtraError: A PostgreSQL URL, without the extra `postgres`.
         StoreError: The file or the database cannot be used.
 
@@ -44,13 +43,7 @@ def open_store(
     if scheme.partition("+")[0] in ("postgres", "postgresql"):
         from lte_chains.store.postgres import PostgresStore
 
-        if durability != "full":
-            raise ConfigError(
-                f"durability={durability!r} is for SQLite files: for a server, set "
-                "synchronous_commit there, or in the URL's options"
-            )
-
-        return PostgresStore(place)
+        return PostgresStore(place, durability=durability)
     raise ConfigError(
         f"cannot open a {scheme}:// URL as a memory: give the path of a SQLite file, such as "
         "'edits.db', or ':memory:', or a URL as postgresql+psycopg://user:password@host/database"

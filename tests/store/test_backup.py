@@ -174,8 +174,6 @@ def test_normal_durability_is_a_setting_of_sqlite(path: Path) -> None:
             assert database.read("PRAGMA synchronous")[0][0] == expected
     with pytest.raises(ConfigError, match="'full' or 'normal', not 'never'"):
         open_memory(path, durability="never")
-    with pytest.raises(ConfigError, match="synchronous_commit"):
-        open_memory("postgresql+psycopg://localhost/x", durability="normal")
 
 
 @pytest.mark.parametrize("call", ["add_edits", "propose", "retract", "rollback", "purge"])

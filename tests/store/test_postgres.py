@@ -15,9 +15,10 @@ from datetime import date
 import numpy as np
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from lte_chains.edit import Edit
-from lte_chains.errors import ConflictError, StoreError
+from lte_chains.errors import ConfigError, ConflictError, StoreError
 from lte_chains.memory import EditMemory
 from lte_chains.store import open_store
 from lte_chains.store.postgres import PostgresStore, database, erasure, schema, search
@@ -181,8 +182,6 @@ def test_a_connection_lost_in_the_middle_of_a_call_leaves_nothing(
     finish = Transaction.finish
 
     def cut(self: Transaction) -> None:
-        from sqlalchemy import text
-
         pid = self.connection.execute(text("SELECT pg_backend_pid()")).scalar()
         ask(postgres_url, f"SELECT pg_terminate_backend({pid})")
         finish(self)
@@ -200,12 +199,13 @@ def test_a_connection_lost_in_the_middle_of_a_call_leaves_nothing(
 
 def test_commits_wait_for_the_disk_even_where_the_server_does_not(postgres_url: str) -> None:
     url = postgres_url.replace("options=", "options=-csynchronous_commit%3Doff%20")
-    store = PostgresStore(url)
-    with store._database.writing() as connection:
-        from sqlalchemy import text
-
-        assert connection.execute(text("SHOW synchronous_commit")).scalar() == "on"
-    store.close()
+    for durability, expected in (("full", "on"), ("normal", "off")):
+        store = PostgresStore(url, durability=durability)
+        with store._database.writing() as connection:
+            assert connection.execute(text("SHOW synchronous_commit")).scalar() == expected
+        store.close()
+    with pytest.raises(ConfigError, match="never"):
+        PostgresStore(url, durability="never")
 
 
 def test_purged_text_and_vectors_are_in_no_table_file(postgres_url: str, postgres_server) -> None:

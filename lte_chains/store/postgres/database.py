@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import psycopg
 from pgvector.psycopg import register_vector
@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from lte_chains.errors import ConfigError, StoreError
+from lte_chains.store.base import Durability
 from lte_chains.store.postgres.schema import prepare
 
 BUSY_SECONDS = 30.0
@@ -50,9 +51,12 @@ _REFUSALS = (
     ("shutting down", "57"),
     ("recovery", "57"),
 )
-_SETTINGS = """SELECT to_regtype('vector') IS NOT NULL, set_config('lock_timeout', %s, false),
-    set_config('synchronous_commit', CASE current_setting('synchronous_commit')
-        WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)"""
+_SETTINGS = """SELECT to_regtype('vector') IS NOT NULL,
+    set_config('lock_timeout', %(timeout)s, false),
+    set_config('synchronous_commit', CASE
+        WHEN %(durability)s = 'normal' THEN 'off'
+        WHEN current_setting('synchronous_commit') = 'off' THEN 'on'
+        ELSE current_setting('synchronous_commit') END, false)"""
 _LOST = (
     "the connection was lost: the next call connects again, once the server is back. Nothing of "
     "a call that failed so is kept"
@@ -68,15 +72,19 @@ class PostgresDatabase:
 
     Args:
         url: A URL as SQLAlchemy or libpq understand it.
+        durability: "normal" not to wait for the server's disk at a commit.
 
     Raises:
-        ConfigError: Not such a URL.
+        ConfigError: Not such a URL, or no such durability.
         StoreError: The database cannot be used.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, durability: Durability = "full") -> None:
         """Connect, and make the tables or bring them up to date."""
+        if durability not in get_args(Durability):
+            raise ConfigError(f"durability must be 'full' or 'normal', not {durability!r}")
         self._url = _parsed(url)
+        self._durability = durability
         self.name = _shown(self._url)
         self._closed = False
         self._start()
@@ -137,11 +145,20 @@ class PostgresDatabase:
             pool_pre_ping=True,  # a server that was restarted is found again without an error
             hide_parameters=True,
         )
-        event.listen(self._writers, "connect", _set_up)
+        event.listen(self._writers, "connect", self._set_up)
         self._readers = self._writers.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._pid = os.getpid()
+
+    def _set_up(self, connection: psycopg.Connection[Any], _: object) -> None:
+        """Make a new connection know vectors, wait no longer than it should, and sync or not."""
+        connection.autocommit = True
+        settings = {"timeout": f"{BUSY_SECONDS * 1000:.0f}ms", "durability": self._durability}
+        row = connection.execute(_SETTINGS, settings).fetchone()
+        if row is not None and row[0]:
+            register_vector(connection)
+        connection.autocommit = False
 
     def _open(self, engine: Engine) -> Engine:
         if self._closed:
@@ -191,15 +208,6 @@ def _remedy(cause: BaseException | None, lost: str) -> str:
         # While connecting, libpq tells what the server said, but not its code.
         state = next((code for sign, code in _REFUSALS if sign in str(cause)), "08")
     return _REMEDIES.get(state) or _REMEDIES.get(state[:2]) or "see the cause above"
-
-
-def _set_up(connection: psycopg.Connection[Any], _: object) -> None:
-    """Make a new connection know vectors, wait no longer than it should, and commit for good."""
-    connection.autocommit = True
-    row = connection.execute(_SETTINGS, (f"{BUSY_SECONDS * 1000:.0f}ms",)).fetchone()
-    if row is not None and row[0]:
-        register_vector(connection)
-    connection.autocommit = False
 
 
 def _parsed(url: str) -> URL:

@@ -13,7 +13,14 @@ from sqlalchemy import Connection, RowMapping, text
 
 from lte_chains.edit import Edit
 from lte_chains.errors import StoreError
-from lte_chains.store.base import HistoryEntry, Operation, Vectors, VectorSpace, check_space
+from lte_chains.store.base import (
+    Durability,
+    HistoryEntry,
+    Operation,
+    Vectors,
+    VectorSpace,
+    check_space,
+)
 from lte_chains.store.postgres.checks import require_known, require_revision
 from lte_chains.store.postgres.database import PostgresDatabase
 from lte_chains.store.postgres.erasure import demand_erasure, erase_traces
@@ -66,15 +73,17 @@ class PostgresStore:
     Args:
         url: The database, such as ``postgresql+psycopg://user:password@host/db``.
             The tables are made in the first schema of its search path.
+        durability: "full" for the above; "normal" not to wait for the server's disk,
+            so that a crash of the server may take the last calls, each of them whole.
 
     Raises:
-        ConfigError: The URL cannot be read.
+        ConfigError: The URL cannot be read, or there is no such durability.
         StoreError: The database cannot be used; the message says what to do.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, durability: Durability = "full") -> None:
         """Connect, and make the tables or bring them up to date."""
-        self._database = PostgresDatabase(url)
+        self._database = PostgresDatabase(url, durability=durability)
         self._building: set[str] = set()
         try:
             erase_traces(self._database)  # of a purge that was interrupted
