@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lte_chains.cli import align_editors
 from lte_chains.cli.options import JsonOption, SeedOption
 from lte_chains.cli.render import print_json, print_table
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from lte_chains.training.synthesis import ToWrite
 
 group = typer.Typer(no_args_is_help=True, help="Make training rows for the alignment phase.")
+group.command("editors")(align_editors.editors)
+group.command("instruct-edit")(align_editors.instruct_edit)
 
 _VARIANTS = ("edited", "unedited", "irrelevant")
 

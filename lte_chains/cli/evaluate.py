@@ -7,10 +7,21 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from lte_chains.cli.evaluate_methods import (
+    BaseOption,
+    EditorsOption,
+    MethodsOption,
+    RegimeOption,
+    ResultsOption,
+    TrainDataOption,
+    compare,
+    decay,
+)
 from lte_chains.cli.options import JsonOption, LimitOption, ModelOption, SeedOption, TopKOption
 from lte_chains.cli.render import print_json, print_table
 
 group = typer.Typer(no_args_is_help=True, help="Measure retrieval, or whole answers.")
+group.command("decay")(decay)
 
 DataOption = Annotated[
     Path,
@@ -27,6 +38,14 @@ PairsOption = Annotated[
     Path | None,
     typer.Option(help="Labelled pairs for the gate to judge too.", exists=True, dir_okay=False),
 ]
+UnrelatedOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Rows whose prompts no edit should answer: those of other subjects are asked.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
 
 
 @group.command("retrieval")
@@ -36,6 +55,7 @@ def retrieval(
     limit: LimitOption = None,
     gate: GateOption = "default",
     pairs: PairsOption = None,
+    unrelated: UnrelatedOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Put every row's edit into one memory, then look for them by their probes.
@@ -47,7 +67,9 @@ def retrieval(
 
     makers = {"trained": CrossEncoderGate, "similarity": SimilarityGate}
     chosen = makers[gate]() if gate != "default" else None
-    report = evaluate_retrieval(data, k=k, limit=limit, gate=chosen, pairs=pairs)
+    report = evaluate_retrieval(
+        data, k=k, limit=limit, gate=chosen, pairs=pairs, unrelated=unrelated
+    )
     _report(report, as_json=as_json)
 
 
@@ -59,14 +81,39 @@ def knowedit(
     limit: LimitOption = None,
     seed: SeedOption = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts in one forward pass.")] = 32,
+    methods: MethodsOption = None,
+    regime: RegimeOption = "single",
+    base: BaseOption = None,
+    editors: EditorsOption = None,
+    train_data: TrainDataOption = None,
+    results: ResultsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Insert every row's edit, then judge what the model generates for its probes.
 
-    Example: lte-chains evaluate knowedit --data zsre.json --model lte-tiny --limit 50
+    Examples: lte-chains evaluate knowedit --data zsre.json --model lte-tiny --limit 50
+
+    lte-chains evaluate knowedit --data zsre.json --methods lte,ft-m,rome --regime batch:10
     """
     from lte_chains.evaluation import evaluate_knowedit
 
+    if methods is not None:
+        compare(
+            data,
+            model,
+            methods=methods,
+            regime=regime,
+            base=base,
+            editors=editors,
+            train_data=train_data or (),
+            results=results,
+            k=k,
+            limit=limit,
+            seed=seed,
+            batch_size=batch_size,
+            as_json=as_json,
+        )
+        return
     report = evaluate_knowedit(data, model, k=k, limit=limit, seed=seed, batch_size=batch_size)
     _report(report, as_json=as_json)
 

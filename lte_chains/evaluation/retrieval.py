@@ -30,6 +30,7 @@ def evaluate_retrieval(
     embeddings: Embeddings | None = None,
     gate: ScopeGate | None = None,
     pairs: str | Path | None = None,
+    unrelated: str | Path | None = None,
 ) -> dict[str, Any]:
     """Put every row's edit into one memory, then look for the edits by the rows' probes.
 
@@ -43,8 +44,8 @@ def evaluate_retrieval(
       "locality" are the data's own; "locality_marked" are those that in truth
       ask for the edited fact again (see `Probe.mislabelled`), kept apart;
       "unrelated" are the rows' own prompts, each asked as if the edits of its
-      subject and of its slot had not been made.
-
+      subject and of its slot had not been made, and "unrelated_rows" the prompts
+      of the rows in `unrelated`.
     - ``separation``: how well the gate's scores keep right edits and clean
       locality probes apart at every threshold, and how true they are; see
       `separation`.
@@ -63,6 +64,7 @@ def evaluate_retrieval(
         gate: The scope gate; the retriever's default if None.
         pairs: A file of labelled pairs (see `read_pairs`), to be judged by the gate as well
             and reported as ``pairs``.
+        unrelated: A file of rows; those about subjects that `data` does not edit are asked too.
 
     Raises:
         DataError: A file cannot be read.
@@ -77,6 +79,8 @@ def evaluate_retrieval(
         gated = memory.as_retriever(k=k, **({"gate": gate} if gate is not None else {}))
         holders = slot_holders(memory)
         in_scope, out_of_scope = _in_scope(cases), _out_of_scope(cases)
+        if unrelated is not None:
+            out_of_scope["unrelated_rows"] = _of_other_subjects(read_cases(unrelated), cases)
         recall = {
             kind: _recall(probes, holders, ungated.retrieve, k_values)
             for kind, probes in in_scope.items()
@@ -149,6 +153,16 @@ def _out_of_scope(cases: Iterable[Case]) -> dict[str, list[str]]:
             kind = "locality_marked" if probe.mislabelled else "locality"
             by_kind[kind].append(probe.prompt)
     return by_kind
+
+
+def _of_other_subjects(rows: Iterable[Case], cases: Iterable[Case]) -> list[str]:
+    """List the prompts of the rows whose subject none of the cases edits."""
+    edited = {normalise(case.edit.subject) for case in cases if case.edit.subject}
+    return [
+        row.edit.prompt
+        for row in rows
+        if row.edit.subject and normalise(row.edit.subject) not in edited
+    ]
 
 
 def _recall(

@@ -46,6 +46,10 @@ class Editor(Protocol):
         """How many numbers the method may change, or adds to the model."""
         ...
 
+    def prepare(self) -> None:
+        """Do what is done once for the model and not for each edit."""
+        ...
+
     def edit(self, edits: Sequence[Edit]) -> None:
         """Apply edits, at once, in addition to those applied before."""
         ...

@@ -49,6 +49,9 @@ class InContext:
         self._embeddings = default_embeddings() if embeddings is None else embeddings
         self.undo()
 
+    def prepare(self) -> None:
+        """Do nothing: there is nothing to compute beforehand."""
+
     def edit(self, edits: Sequence[Edit]) -> None:
         """Add edits to those that are searched."""
         self._edits += edits

@@ -57,10 +57,14 @@ class Lte:
         view = unedited if unedited is not None else getattr(model, "unedited", None)
         self.unedited = view if isinstance(view, BaseChatModel) else model
         inner = default_embeddings() if embeddings is None else embeddings
-        given = isinstance(inner, BatchedEmbeddings)
-        self._embeddings = inner if given else BatchedEmbeddings(inner)
+        self._embeddings = (
+            inner if isinstance(inner, BatchedEmbeddings) else BatchedEmbeddings(inner)
+        )
         self._options = {"k": k, **({} if gate is None else {"gate": gate})}
         self._memory = self._empty()
+
+    def prepare(self) -> None:
+        """Do nothing: the memory is open."""
 
     def edit(self, edits: Sequence[Edit]) -> None:
         """Add edits to the memory."""

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
 from lte_chains.edit import Edit
-from lte_chains.evaluation.editors.hypernetwork import Hypernetwork, factors_of, weights_digest
-from lte_chains.evaluation.editors.structure import Block, Matrix, UneditableModelError
+from lte_chains.evaluation.editors.hypernetwork import (
+    Hypernetwork,
+    HypernetworkConfig,
+    factors_of,
+    weights_digest,
+)
+from lte_chains.evaluation.editors.structure import (
+    Block,
+    Matrix,
+    UneditableModelError,
+    find_blocks,
+)
 from lte_chains.evaluation.editors.token_rows import Batch, TokenRow, encode_edit
 from lte_chains.evaluation.editors.weights import WeightEditor
 from lte_chains.models import LocalChatModel
@@ -59,7 +69,7 @@ class Mend(WeightEditor):
             )
 
     @classmethod
-    def load(cls, model: LocalChatModel, folder: Path) -> Mend:
+    def load(cls, model: LocalChatModel, folder: Path) -> Self:
         """Read a trained network from a folder of trained editors.
 
         Raises:
@@ -70,11 +80,8 @@ class Mend(WeightEditor):
         return cls(model, network, digest=record["weights"])
 
     @classmethod
-    def untrained(cls, model: LocalChatModel, config: Any = None) -> Mend:
+    def untrained(cls, model: LocalChatModel, config: HypernetworkConfig | None = None) -> Self:
         """Put a network at its start around a model, for training."""
-        from lte_chains.evaluation.editors.hypernetwork import HypernetworkConfig
-        from lte_chains.evaluation.editors.structure import find_blocks
-
         chosen = config or HypernetworkConfig()
         with model.borrowed_module() as module:
             matrices = chosen.choose(find_blocks(module))

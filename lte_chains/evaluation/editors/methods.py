@@ -18,6 +18,13 @@ from lte_chains.scope import ScopeGate
 if TYPE_CHECKING:
     from lte_chains.models import LocalChatModel
 
+MOST_TEXTS = 1000
+"""Train rows that ROME and MEMIT take their statistics of: more hardly change them."""
+MOST_DEMONSTRATED = 1000
+"""Train rows among which IKE looks for demonstrations: each is embedded first."""
+_TRAINERS = {"instruct-edit": "instruct-edit"}
+"""Which command trains a method, if it is not `align editors`."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Resources:
@@ -40,8 +47,8 @@ class Resources:
 
     @property
     def texts(self) -> list[str] | None:
-        """Questions of the train rows; None without any."""
-        return [case.edit.prompt for case in self.train] or None
+        """Questions of the first train rows, for statistics of keys; None without any."""
+        return [case.edit.prompt for case in self.train[:MOST_TEXTS]] or None
 
     def editors(self, method: str) -> Path:
         """Return the folder of trained editors.
@@ -51,8 +58,8 @@ class Resources:
         """
         if self.trained is None:
             raise ConfigError(
-                f"{method} must be trained before it can edit: "
-                "lte-chains align editors --data TRAIN.json --out DIR, then --editors DIR"
+                f"{method} must be trained before it can edit: lte-chains align "
+                f"{_TRAINERS.get(method, 'editors')} … --out DIR, then --editors DIR"
             )
         return self.trained
 
@@ -123,7 +130,7 @@ def _ice(given: Resources) -> Editor:
 def _ike(given: Resources) -> Editor:
     from lte_chains.evaluation.editors.ike import Ike
 
-    return Ike(given.base, given.train, embeddings=given.embeddings)
+    return Ike(given.base, given.train[:MOST_DEMONSTRATED], embeddings=given.embeddings)
 
 
 def _ft_l(given: Resources) -> Editor:

@@ -125,6 +125,9 @@ class Serac:
             added = sum(parameter.numel() for parameter in module.parameters())
         return int(added + self.classifier.projection.size)
 
+    def prepare(self) -> None:
+        """Do nothing: classifier and counterfactual model are trained."""
+
     def edit(self, edits: Sequence[Edit]) -> None:
         """Add edits to the cache."""
         self._edits += edits

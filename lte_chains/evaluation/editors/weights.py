@@ -73,6 +73,9 @@ class WeightEditor(ABC):
         """How many weights the method may change."""
         return sum(matrix.weight.numel() for matrix in self.matrices)
 
+    def prepare(self) -> None:  # noqa: B027 - most methods have nothing to prepare
+        """Compute what is needed once for the model."""
+
     def edit(self, edits: Sequence[Edit]) -> None:
         """Change the weights so that the edits hold, in addition to those before.
 

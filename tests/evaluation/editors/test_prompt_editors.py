@@ -208,9 +208,12 @@ def test_methods_are_made_by_name_and_edit(name):
     editor.undo()
 
 
-@pytest.mark.parametrize("name", ["mend", "serac", "instruct-edit"])
-def test_methods_that_must_be_trained_say_how(name):
-    with pytest.raises(ConfigError, match="lte-chains align editors"):
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("mend", "editors"), ("serac", "editors"), ("instruct-edit", "instruct-edit")],
+)
+def test_methods_that_must_be_trained_say_how(name, command):
+    with pytest.raises(ConfigError, match=f"lte-chains align {command} "):
         make_editor(name, _resources())
 
 

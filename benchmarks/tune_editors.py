@@ -1,0 +1,183 @@
+"""Look for good settings of each method of editing, with the same budget for all.
+
+    python benchmarks/tune_editors.py --data train.json --train-data other.json --rows 40
+
+Every method gets at most eight settings, each tried on the same rows, which must
+not be those that are reported on. The best by the harmonic mean of edit success,
+rephrase, portability and locality wins. Everything that was tried, with its
+figures, goes into --out, one JSON file a method; what is there is not tried again.
+MEND, SERAC and InstructEdit are tuned where they are trained: `--editors` names a
+folder for each setting, as ``name=folder``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lte_chains.cases import Case, read_cases
+from lte_chains.embeddings import default_embeddings
+from lte_chains.evaluation.comparison import ComparisonConfig, Unedited, ask, judged_rows
+from lte_chains.evaluation.editors import Editor
+from lte_chains.evaluation.editors.fine_tuning import FineTuningConfig
+from lte_chains.evaluation.editors.ft_l import FtL
+from lte_chains.evaluation.editors.ft_m import FtM
+from lte_chains.evaluation.editors.ike import Ike
+from lte_chains.evaluation.editors.in_context import InContext
+from lte_chains.evaluation.editors.instruct_edit import InstructEdit
+from lte_chains.evaluation.editors.keys import ValueSearch
+from lte_chains.evaluation.editors.lora import Lora, LoraConfig
+from lte_chains.evaluation.editors.memit import Memit, MemitConfig
+from lte_chains.evaluation.editors.mend import Mend
+from lte_chains.evaluation.editors.rome import Rome, RomeConfig
+from lte_chains.evaluation.editors.serac import Serac
+from lte_chains.evaluation.editors.train_cases import train_cases
+from lte_chains.evaluation.environment import environment
+from lte_chains.evaluation.resources import metered
+from lte_chains.evaluation.runner import ANSWER_TOKENS
+from lte_chains.evaluation.summary import summarise
+from lte_chains.models import LocalChatModel, load_model
+
+BUDGET = 8
+"""Settings of each method, at most."""
+MOST_TEXTS = 1000
+FINE_TUNING: Sequence[Mapping[str, Any]] = [
+    {"depth": depth, "learning_rate": rate, "steps": 40}
+    for depth in (0.4, 0.8)
+    for rate in (5e-4, 1e-3, 2e-3, 5e-3)
+]
+LIMITED = [{**FINE_TUNING[i], "largest_change": 5e-3} for i in (1, 2, 5, 6)]
+SETTINGS: Mapping[str, Sequence[Mapping[str, Any]]] = {
+    "ice": [{"k": 1}, {"k": 3}],
+    "ike": [{"demonstrations": n} for n in (1, 2, 4, 8, 16, 32)],
+    "ft-l": [*FINE_TUNING[1:3], *FINE_TUNING[5:7], *LIMITED],
+    "ft-m": FINE_TUNING,
+    "lora": [
+        {"rank": rank, "learning_rate": rate, "steps": 40}
+        for rank in (4, 16)
+        for rate in (5e-4, 1e-3, 2e-3, 5e-3)
+    ],
+    "rome": [
+        {"depth": depth, "search": {"steps": 60, "learning_rate": rate, "largest": largest}}
+        for depth in (0.2, 0.4)
+        for rate, largest in ((0.5, 4.0), (0.2, 4.0), (0.5, 20.0), (0.2, 20.0))
+    ],
+    "memit": [
+        {"depth": depth, "hold": hold, "search": {"steps": 60, "largest": largest}}
+        for depth in (0.4, 0.6)
+        for hold, largest in ((0.1, 4.0), (0.01, 4.0), (0.1, 20.0), (0.01, 20.0))
+    ],
+}
+"""What is tried, by method."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Try the settings and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, help="rows to tune on")
+    parser.add_argument("--train-data", type=Path, action="append", default=[])
+    parser.add_argument("--model", default="lte-tiny-base")
+    parser.add_argument("--methods", default=",".join(SETTINGS))
+    parser.add_argument("--editors", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--rows", type=int, default=40)
+    parser.add_argument("--out", type=Path, default=Path("runs/tune-editors"))
+    options = parser.parse_args(arguments)
+    if options.data is None:
+        print("nothing to tune on: give --data (KnowEdit-style rows that are not reported on)")
+        return 0
+    model = load_model(options.model, max_new_tokens=ANSWER_TOKENS, batch_size=32)
+    makers = _makers(model, train_cases(options.train_data, held_out=[options.data]))
+    cases = read_cases(options.data, limit=options.rows)
+    original = ask(Unedited(model), cases, batch_size=32)
+    wanted = {name: SETTINGS[name] for name in options.methods.split(",") if name}
+    for given in options.editors:
+        name, _, folder = given.partition("=")
+        wanted[name] = [*wanted.get(name, []), {"folder": folder}]
+    for name, settings in wanted.items():
+        path = options.out / f"{name}.json"
+        tried = json.loads(path.read_text("utf-8"))["tried"] if path.exists() else []
+        for setting in settings[:BUDGET]:
+            if any(one["setting"] == setting for one in tried):
+                continue
+            tried.append(_try(makers[name], setting, cases, original))
+            _write(path, name, options, tried)
+            print(name, tried[-1], flush=True)
+        if tried:
+            print(name, "best:", max(tried, key=_worth)["setting"], flush=True)
+    return 0
+
+
+def _try(
+    make: Callable[..., Editor], setting: Mapping[str, Any], cases: Sequence[Case], original: Any
+) -> dict[str, Any]:
+    editor = make(**setting)
+    editor.prepare()
+    rows = []
+    for number, case in enumerate(cases):
+        with metered() as cost:
+            editor.edit([case.edit])
+        try:
+            [row] = judged_rows(
+                editor, [(number, case)], original, config=ComparisonConfig(fluency_rows=0)
+            )
+        finally:
+            editor.undo()
+        rows.append({**row, "seconds": cost.seconds})
+    figures = summarise(rows, [], 0)
+    shown = ("edit_success", "rephrase", "portability", "locality", "harmonic_mean")
+    return {
+        "setting": setting,
+        **{name: figures[name] for name in (*shown, "seconds_per_edit")},
+    }
+
+
+def _makers(model: LocalChatModel, train: Sequence[Case]) -> dict[str, Callable[..., Editor]]:
+    """Return for each method what makes an editor of a setting."""
+    embeddings = default_embeddings()
+    texts = [case.edit.prompt for case in train[:MOST_TEXTS]] or None
+
+    def rome(search: Mapping[str, Any], **more: Any) -> Editor:
+        return Rome(model, RomeConfig(search=ValueSearch(**search), **more), texts=texts)
+
+    def memit(search: Mapping[str, Any], **more: Any) -> Editor:
+        return Memit(model, MemitConfig(search=ValueSearch(**search), **more), texts=texts)
+
+    return {
+        "ice": lambda **s: InContext(model, embeddings=embeddings, **s),
+        "ike": lambda **s: Ike(model, train[:MOST_TEXTS], embeddings=embeddings, **s),
+        "ft-l": lambda **s: FtL(model, FineTuningConfig(**s)),
+        "ft-m": lambda **s: FtM(model, FineTuningConfig(**s)),
+        "lora": lambda **s: Lora(model, LoraConfig(**s)),
+        "rome": rome,
+        "memit": memit,
+        "mend": lambda folder: Mend.load(model, Path(folder)),
+        "instruct-edit": lambda folder: InstructEdit.load(model, Path(folder)),
+        "serac": lambda folder: Serac.load(model, Path(folder), embeddings=embeddings),
+    }
+
+
+def _worth(tried: Mapping[str, Any]) -> float:
+    return float(tried["harmonic_mean"] or 0)
+
+
+def _write(path: Path, name: str, options: Any, tried: Sequence[Mapping[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {
+        "method": name,
+        "model": options.model,
+        "data": options.data.name,
+        "rows": options.rows,
+        "budget": BUDGET,
+        "tried": list(tried),
+        "best": max(tried, key=_worth)["setting"],
+        **environment(),
+    }
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

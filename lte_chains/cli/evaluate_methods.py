@@ -1,0 +1,199 @@
+"""`lte-chains evaluate knowedit --methods …`: methods of editing side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lte_chains.cli.options import JsonOption, LimitOption, ModelOption, TopKOption
+from lte_chains.cli.render import print_json, print_table
+
+if TYPE_CHECKING:
+    from lte_chains.evaluation.editors import Resources
+
+MethodsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES|all",
+        help="Compare methods of editing, with commas between: lte, ice, ike, ft-l, ft-m, lora, "
+        "rome, memit, mend, serac, instruct-edit, or all. Without it LTE alone is measured.",
+    ),
+]
+RegimeOption = Annotated[
+    str,
+    typer.Option(help="How many edits are in the model at once: single, batch:N or sequential:N."),
+]
+BaseOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The model before alignment, which the other methods edit; by default the model's "
+        "own unedited view."
+    ),
+]
+EditorsOption = Annotated[
+    Path | None,
+    typer.Option(help="A folder of trained editors, from `align editors`.", file_okay=False),
+]
+TrainDataOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Rows not evaluated on, for IKE's demonstrations and ROME's and MEMIT's statistics; "
+        "may be repeated.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+ResultsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="A folder for the results of each row and the report; an interrupted run goes on "
+        "from it.",
+        file_okay=False,
+    ),
+]
+
+_EMBEDDED_BASES = {"lte-tiny": "lte-tiny-base"}
+
+
+def compare(
+    data: Path,
+    model: str,
+    *,
+    methods: str,
+    regime: str,
+    base: str | None,
+    editors: Path | None,
+    train_data: Sequence[Path],
+    results: Path | None,
+    k: int,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Run a comparison and print one report; `options` go to `ComparisonConfig`."""
+    from lte_chains.evaluation.comparison import ComparisonConfig, compare_methods
+    from lte_chains.evaluation.regimes import Regime
+    from lte_chains.evaluation.report import comparison_tables, write_report
+
+    names = [name.strip() for name in methods.split(",") if name.strip()]
+    config = ComparisonConfig(methods=names, regime=Regime.parse(regime), **options)
+    resources = open_resources(
+        model, base=base, editors=editors, train_data=train_data, held_out=data, k=k
+    )
+    report = compare_methods(data, resources, config, results=results)
+    if results is not None:
+        for path in write_report(report, results):
+            typer.echo(f"wrote {path}", err=True)
+    if as_json:
+        print_json(report)
+        return
+    for title, columns, rows in comparison_tables(report):
+        print_table(title, columns, rows)
+
+
+def open_resources(
+    model: str,
+    *,
+    base: str | None,
+    editors: Path | None,
+    train_data: Sequence[Path],
+    held_out: Path,
+    k: int,
+) -> Resources:
+    """Load what methods need, once."""
+    from lte_chains.embeddings import default_embeddings
+    from lte_chains.evaluation.editors import Resources
+    from lte_chains.evaluation.editors.train_cases import train_cases
+    from lte_chains.evaluation.runner import ANSWER_TOKENS
+    from lte_chains.models import load_model
+
+    aligned = load_model(model, max_new_tokens=ANSWER_TOKENS, batch_size=32)
+    before = base or _EMBEDDED_BASES.get(model)
+    if before is not None:
+        unaligned = load_model(before, max_new_tokens=ANSWER_TOKENS, batch_size=32)
+    else:
+        unaligned = aligned.unedited or aligned
+    return Resources(
+        model=aligned,
+        base=unaligned,
+        embeddings=default_embeddings(),
+        train=train_cases(train_data, held_out=[held_out]),
+        trained=editors,
+        k=k,
+    )
+
+
+def decay(
+    data: Annotated[
+        Path, typer.Option("--data", help="A KnowEdit file.", exists=True, dir_okay=False)
+    ],
+    model: ModelOption = "lte-tiny",
+    methods: Annotated[
+        str, typer.Option(metavar="NAMES|all", help="Methods, with commas between.")
+    ] = "lte",
+    checkpoints: Annotated[
+        str, typer.Option(help="After how many edits is asked, with commas between.")
+    ] = "1,10,100,1000",
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Make each checkpoint's edits at once.")
+    ] = False,
+    base: BaseOption = None,
+    editors: EditorsOption = None,
+    train_data: TrainDataOption = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            help="Held-out text for perplexity: its first 200 paragraphs are read.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    results: ResultsOption = None,
+    k: TopKOption = 3,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make more and more edits: do they hold, do the first ones, and what is lost beside them?
+
+    Example: lte-chains evaluate decay --data zsre.json --methods lte,ft-m,memit
+    """
+    from lte_chains.evaluation.decay import DecayConfig, compare_decay
+    from lte_chains.evaluation.report import decay_table, plot_decay
+
+    try:
+        numbers = tuple(int(part) for part in checkpoints.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{checkpoints!r} is no list of whole numbers") from None
+    report = compare_decay(
+        data,
+        open_resources(
+            model, base=base, editors=editors, train_data=train_data or (), held_out=data, k=k
+        ),
+        methods=[name.strip() for name in methods.split(",") if name.strip()],
+        config=DecayConfig(checkpoints=numbers, sequential=not batch),
+        texts=_paragraphs(text),
+        limit=limit,
+        results=results,
+    )
+    if results is not None:
+        for measure in ("edit_success", "locality"):
+            curves = {
+                method["title"]: [
+                    (point["edits"], point["all"][measure]) for point in method["curve"]
+                ]
+                for method in report["methods"].values()
+            }
+            plot_decay(curves, results / f"decay-{measure}.png", measure=measure.replace("_", " "))
+    if as_json:
+        print_json(report)
+        return
+    print_table(*decay_table(report))
+
+
+def _paragraphs(path: Path | None, most: int = 200) -> list[str]:
+    if path is None:
+        return []
+    parts = path.read_text(encoding="utf-8").split("\n\n")
+    return [part.strip() for part in parts if part.strip()][:most]

@@ -1,0 +1,296 @@
+"""Compare methods of editing: the same rows, the same questions, the same judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from lte_chains.cases import Case, read_cases
+from lte_chains.errors import ConfigError
+from lte_chains.evaluation.editors import METHODS, Editor, Resources, check_methods, make_editor
+from lte_chains.evaluation.editors.asking import answer, force
+from lte_chains.evaluation.editors.base import Route
+from lte_chains.evaluation.environment import environment
+from lte_chains.evaluation.free_text import fluency
+from lte_chains.evaluation.judging import (
+    Said,
+    judge_forced,
+    judge_generated,
+    questions_of,
+    targets_of,
+)
+from lte_chains.evaluation.regimes import Regime
+from lte_chains.evaluation.resources import metered
+from lte_chains.evaluation.results_log import ResultsLog, Row
+from lte_chains.evaluation.summary import summarise
+
+REFERENCE = "lte"
+"""The method that the others are compared with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonConfig:
+    """What is compared, and how.
+
+    Example:
+        >>> str(ComparisonConfig(methods=("lte", "ft-m")).regime)
+        'single'
+    """
+
+    methods: Sequence[str] = ("all",)
+    """Names of methods; "all" stands for every one."""
+    regime: Regime = field(default_factory=lambda: Regime("single"))
+    """How many edits are in the model at once."""
+    limit: int | None = None
+    """Use only so many rows, from the front."""
+    seed: int = 0
+    """Seed of the resampling; all decoding is greedy."""
+    batch_size: int = 32
+    """Questions in one forward pass."""
+    fluency_rows: int = 50
+    """Rows of which free text is judged: 100 tokens take long."""
+
+    def __post_init__(self) -> None:
+        """Check names and numbers."""
+        check_methods(list(self.methods))
+        if self.batch_size < 1 or self.fluency_rows < 0:
+            raise ConfigError(
+                f"batch_size={self.batch_size}, fluency_rows={self.fluency_rows}: "
+                "use at least 1 and 0"
+            )
+
+
+def compare_methods(
+    data: str | Path,
+    resources: Resources,
+    config: ComparisonConfig | None = None,
+    *,
+    results: Path | None = None,
+) -> dict[str, Any]:
+    """Let every method edit the same rows, and judge what each edited model says.
+
+    Every method is compared with the same original: the model before alignment,
+    whose answers to all questions are taken once, before any edit.
+
+    Args:
+        data: A KnowEdit-style JSON file.
+        resources: The models, and what methods need besides.
+        config: What is compared; every method on single edits if None.
+        results: A folder for the rows' results: a run that was interrupted goes on
+            from them. Without one they are kept in memory.
+
+    Returns:
+        The report: see `summarise` for the figures of each method.
+
+    Raises:
+        DataError: The file cannot be read.
+        ConfigError: A method lacks what it needs, the models' tokenizers differ,
+            or `results` holds another run.
+        UneditableModelError: A method cannot edit the model.
+    """
+    config = config or ComparisonConfig()
+    cases = read_cases(data, limit=config.limit)
+    methods = check_methods(list(config.methods))
+    require_one_tokenizer(resources)
+    settings = _settings(data, resources, config, rows=len(cases))
+    log = ResultsLog(None if results is None else results / "rows.jsonl", settings)
+    with progress_bars() as progress:
+        original = _original(cases, resources, config, progress)
+        # Everything that can be wrong with a method is found before hours are spent on others.
+        editors = {name: make_editor(name, resources) for name in methods}
+        prepared = {}
+        for name, editor in editors.items():
+            with metered() as cost:
+                editor.prepare()
+            prepared[name] = round(cost.seconds, 3)
+            _run(name, editor, cases, original, config=config, log=log, progress=progress)
+    figures = {
+        name: {
+            **summarise(log.of(name), log.of(REFERENCE) if name != REFERENCE else [], config.seed),
+            "title": METHODS[name].title,
+            "parameters_touched": editors[name].parameters_touched,
+            "prepare_seconds": prepared[name],
+        }
+        for name in methods
+    }
+    return {**settings, "methods": _with_time_ratios(figures), **environment()}
+
+
+def require_one_tokenizer(resources: Resources) -> None:
+    """Check that both models cut text alike: otherwise forced targets cannot be compared.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    sample = "Who runs Acme? Jane Doe, since 2026."
+    aligned, base = resources.model, resources.base
+    if hasattr(aligned, "borrowed_module") and aligned.get_token_ids(sample) != base.get_token_ids(
+        sample
+    ):
+        raise ConfigError(
+            f"the aligned model and {base.model_name} have different tokenizers: the base must be "
+            "the model that was aligned"
+        )
+
+
+def judged_rows(
+    editor: Editor,
+    numbered: Sequence[tuple[int, Case]],
+    original: Said,
+    *,
+    config: ComparisonConfig,
+    advance: Callable[[int], None] = lambda _: None,
+) -> list[Row]:
+    """Ask an edited model everything about some rows, and return each row's scores."""
+    cases = [case for _, case in numbered]
+    said = ask(editor, cases, batch_size=config.batch_size)
+    told = [case.edit.prompt for row, case in numbered if row < config.fluency_rows]
+    fluent = iter(fluency(editor, told))
+    rows: list[Row] = []
+    for row, case in numbered:
+        generated = judge_generated(case, said, original)
+        free = next(fluent) if row < config.fluency_rows else None
+        if free is not None:
+            generated["fluency"] = round(free, 2)
+        rows.append(
+            {"row": row, "generated": generated, "forced": judge_forced(case, said, original)}
+        )
+        advance(1)
+    return rows
+
+
+def ask(editor: Editor, cases: Sequence[Case], *, batch_size: int) -> Said:
+    """Ask a model in its present state all questions of some rows."""
+    questions = [question for case in cases for question in questions_of(case)]
+    pairs = [pair for case in cases for pair in targets_of(case)]
+    return Said(
+        answers=answer(editor, questions, batch_size=batch_size),
+        forced=force(editor, pairs, batch_size=batch_size),
+    )
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """Show bars with the time left, on stderr."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as progress:
+        yield progress
+
+
+class Unedited:
+    """A model without any edits, asked as the methods are."""
+
+    parameters_touched = 0
+
+    def __init__(self, model: Any) -> None:
+        """Take a chat model."""
+        self.model = model
+
+    def prepare(self) -> None:
+        """Do nothing."""
+
+    def edit(self, edits: Sequence[Any]) -> None:
+        """Take no edits.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(f"the original model takes no edits, and was given {len(edits)}")
+
+    def routes(self, questions: Sequence[str]) -> list[Route]:
+        """Ask the model the bare questions."""
+        return [Route.plain(self.model, question) for question in questions]
+
+    def undo(self) -> None:
+        """Do nothing."""
+
+
+def _run(
+    name: str,
+    editor: Editor,
+    cases: Sequence[Case],
+    original: Said,
+    *,
+    config: ComparisonConfig,
+    log: ResultsLog,
+    progress: Progress,
+) -> None:
+    """Edit and ask, group by group; groups that the log has are passed over."""
+    done = log.done(name)
+    task = progress.add_task(METHODS[name].title, total=len(cases), completed=len(done))
+    for group in config.regime.groups(list(enumerate(cases))):
+        if {row for row, _ in group} <= done:
+            continue
+        try:
+            with metered() as cost:
+                config.regime.insert(editor, [case.edit for _, case in group])
+            rows = judged_rows(
+                editor,
+                group,
+                original,
+                config=config,
+                advance=lambda n: progress.advance(task, n),
+            )
+        finally:
+            editor.undo()
+        share = {"seconds": cost.seconds / len(group), "peak_mb": cost.peak_mb}
+        log.add([{"method": name, **row, **share} for row in rows])
+
+
+def _original(
+    cases: Sequence[Case], resources: Resources, config: ComparisonConfig, progress: Progress
+) -> Said:
+    task = progress.add_task("original", total=len(cases))
+    said = ask(Unedited(resources.base), cases, batch_size=config.batch_size)
+    progress.advance(task, len(cases))
+    return said
+
+
+def _settings(
+    data: str | Path, resources: Resources, config: ComparisonConfig, *, rows: int
+) -> dict[str, Any]:
+    """Return what the rows' results depend on; the methods may grow from run to run."""
+    return {
+        "data": str(data),
+        "rows": rows,
+        "model": _name(resources.model),
+        "base": _name(resources.base),
+        "regime": str(config.regime),
+        "k": resources.k,
+        "gate": None if resources.gate is None else type(resources.gate).__name__,
+        "train_rows": len(resources.train),
+        "seed": config.seed,
+        "fluency_rows": config.fluency_rows,
+    }
+
+
+def _name(model: Any) -> str:
+    return str(getattr(model, "model_name", None) or model.get_name())
+
+
+def _with_time_ratios(figures: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Add how many times LTE's time an edit takes."""
+    reference = figures.get(REFERENCE, {}).get("seconds_per_edit")
+    for scores in figures.values():
+        seconds = scores["seconds_per_edit"]
+        scores["time_ratio"] = round(seconds / reference, 2) if reference else None
+    return figures

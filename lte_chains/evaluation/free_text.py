@@ -1,0 +1,53 @@
+"""Free text of a model: how fluent it still is after edits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lte_chains.evaluation.editors.base import Editor, Route
+from lte_chains.evaluation.metrics import ngram_entropy
+from lte_chains.models import LocalChatModel, PromptTooLongError
+
+FREE_TOKENS = 100
+"""Tokens that are forced out of the model, as in EasyEdit."""
+
+
+def fluency(editor: Editor, prompts: Sequence[str]) -> list[float | None]:
+    """Return the n-gram entropy of 100 greedy tokens behind each prompt.
+
+    The model may not end before; None where it shows no logits, or has no room.
+    """
+    return [_entropy(route) for route in editor.routes(prompts)]
+
+
+def _entropy(route: Route) -> float | None:
+    if not isinstance(route.model, LocalChatModel):
+        return None
+    try:
+        return ngram_entropy(forced_text(route.model, route))
+    except PromptTooLongError:
+        return None
+
+
+def forced_text(model: LocalChatModel, route: Route) -> str:
+    """Return exactly 100 greedy tokens of a model as text.
+
+    Raises:
+        PromptTooLongError: They do not fit behind the prompt.
+    """
+    import torch
+
+    decoder = model.weights.decoder
+    ids = decoder.encode(route.messages)
+    room = decoder.context_length
+    if room is not None and len(ids) + FREE_TOKENS > room:
+        raise PromptTooLongError(f"{len(ids)} tokens leave no room for {FREE_TOKENS} more")
+    with model.borrowed_module() as module:
+        whole = module.generate(
+            torch.tensor([ids], device=module.device),
+            attention_mask=torch.ones(1, len(ids), dtype=torch.long, device=module.device),
+            min_new_tokens=FREE_TOKENS,
+            max_new_tokens=FREE_TOKENS,
+            do_sample=False,
+        )
+    return str(decoder.tokenizer.decode(whole[0, len(ids) :], skip_special_tokens=True))

@@ -1,0 +1,69 @@
+"""How many edits stand in a model at once, and how they came there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar, cast
+
+from lte_chains.edit import Edit
+from lte_chains.errors import ConfigError
+from lte_chains.evaluation.editors.base import Editor
+
+_Item = TypeVar("_Item")
+_KINDS = ("single", "batch", "sequential")
+
+
+@dataclass(frozen=True)
+class Regime:
+    """One edit at a time, many at once, or one after the other.
+
+    Example:
+        >>> Regime.parse("batch:100")
+        Regime(kind='batch', size=100)
+        >>> Regime.parse("single").groups("abc")
+        [['a'], ['b'], ['c']]
+    """
+
+    kind: Literal["single", "batch", "sequential"]
+    """"single": each edit alone. "batch": as many as `size` in one call. "sequential": as many,
+    one call after the other. All are inserted before any question is asked."""
+    size: int = 1
+    """Edits that stand in the model when it is asked."""
+
+    def __post_init__(self) -> None:
+        """Check the kind and the size."""
+        if self.kind not in _KINDS:
+            raise ConfigError(f"unknown regime {self.kind!r}: use one of {list(_KINDS)}")
+        if self.size < 1 or (self.kind == "single" and self.size != 1):
+            raise ConfigError(
+                f"a {self.kind} regime of {self.size} edits: use single, batch:N or sequential:N"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Regime:
+        """Read a regime as the command line has it: single, batch:N or sequential:N.
+
+        Raises:
+            ConfigError: It is none of these.
+        """
+        kind, _, size = text.partition(":")
+        if kind not in _KINDS or (size and not size.isdecimal()):
+            raise ConfigError(f"unknown regime {text!r}: use single, batch:N or sequential:N")
+        return cls(cast(Literal["single", "batch", "sequential"], kind), int(size or 1))
+
+    def __str__(self) -> str:
+        """Write the regime as `parse` reads it."""
+        return self.kind if self.kind == "single" else f"{self.kind}:{self.size}"
+
+    def groups(self, items: Sequence[_Item]) -> list[list[_Item]]:
+        """Divide rows into those that are in the model together, in their order."""
+        return [list(items[at : at + self.size]) for at in range(0, len(items), self.size)]
+
+    def insert(self, editor: Editor, edits: Sequence[Edit]) -> None:
+        """Give edits to a method as the regime says."""
+        if self.kind != "sequential":
+            editor.edit(edits)
+            return
+        for edit in edits:
+            editor.edit([edit])

@@ -1,0 +1,1 @@
+"""Training of the editors that learn beforehand: MEND, SERAC and InstructEdit."""
