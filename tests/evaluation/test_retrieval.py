@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from langchain_core.embeddings import Embeddings
 
@@ -10,6 +12,7 @@ from lte_chains.errors import ConfigError
 from lte_chains.evaluation import evaluate_retrieval
 from lte_chains.evaluation.batching import BatchedEmbeddings
 from lte_chains.retriever import EditRetriever
+from lte_chains.scope import SimilarityGate
 from lte_chains.scope.similarity import CALIBRATED_THRESHOLDS
 from tests.evaluation.rows import ROWS, write_rows
 from tests.fakes_embeddings import BagOfWordsEmbeddings
@@ -26,7 +29,9 @@ class _Words(BagOfWordsEmbeddings):
 
 @pytest.fixture
 def report(tmp_path):
-    return evaluate_retrieval(write_rows(tmp_path), embeddings=_Words(), k=1, k_values=(1, 2))
+    return evaluate_retrieval(
+        write_rows(tmp_path), embeddings=_Words(), gate=SimilarityGate(), k=1, k_values=(1, 2)
+    )
 
 
 def test_the_report_says_what_was_measured_with_what(report):
@@ -66,9 +71,24 @@ def test_an_unrelated_prompt_fires_if_an_edit_of_another_subject_does(report):
     assert report["false_fire"]["unrelated"] == 1.0
 
 
+def test_rows_of_other_subjects_are_asked_and_those_of_edited_ones_are_not(tmp_path):
+    for name, subjects in {"rows": ["Acme"], "others": ["Acme", "Umbrella", "Tyrell"]}.items():
+        rows = [{**ROWS[2], "subject": s, "prompt": f"The CEO of {s} is"} for s in subjects]
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows), encoding="utf-8")
+    report = evaluate_retrieval(
+        tmp_path / "rows.json",
+        embeddings=_Words(),
+        gate=SimilarityGate(0.79),
+        unrelated=tmp_path / "others.json",
+    )
+    assert report["false_fire"]["unrelated_rows"] == 1.0
+    assert report["counts"]["unrelated_rows"] == 2
+
+
 def test_the_row_own_edit_does_not_count_as_unrelated(tmp_path):
     data = write_rows(tmp_path, [ROWS[0]])
-    assert evaluate_retrieval(data, embeddings=_Words())["false_fire"]["unrelated"] == 0.0
+    report = evaluate_retrieval(data, embeddings=_Words(), gate=SimilarityGate())
+    assert report["false_fire"]["unrelated"] == 0.0
 
 
 def test_rates_without_probes_are_none(tmp_path):
