@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from lte_chains.errors import StoreError
@@ -75,8 +76,8 @@ class LedgerView(Protocol):
         """Return the latest revision of each namespace that has one, by name."""
         ...
 
-    def revisions(self, namespace: str, *, since: int = 0) -> Iterator[LedgerRevision]:
-        """Yield the revisions after `since`, oldest first."""
+    def revisions(self, namespace: str, *, since: int = 0) -> Generator[LedgerRevision, None, None]:
+        """Yield the revisions after `since`, oldest first; to be closed if not read to the end."""
         ...
 
 
@@ -159,10 +160,11 @@ def migrate(
         total, done = sum(heads.values()), 0
         for namespace in heads:
             done += present.get(namespace, 0)
-            for portion in _portions(view.revisions(namespace, since=present.get(namespace, 0))):
-                target.write(namespace, portion, space)
-                done += len(portion)
-                progress("copy", done, total)
+            with closing(view.revisions(namespace, since=present.get(namespace, 0))) as missing:
+                for portion in _portions(missing):
+                    target.write(namespace, portion, space)
+                    done += len(portion)
+                    progress("copy", done, total)
         target.finish()
         with target.view() as after:
             return _compared(view, after, heads, target.name, progress)
@@ -203,9 +205,11 @@ def _require_beginning(
     """Check, by its latest revision, that a target holds the beginning of a namespace."""
     if not head:
         return
-    own = next(target.revisions(namespace, since=head - 1))
-    there = next(source.revisions(namespace, since=head - 1), None)
-    if there is None or (there.at, there.operation) != (own.at, own.operation):
+    marks = []
+    for view in (source, target):
+        with closing(view.revisions(namespace, since=head - 1)) as revisions:
+            marks += [(revision.at, revision.operation) for revision in islice(revisions, 1)]
+    if marks[:1] != marks[1:]:
         raise StoreError(
             f"{name} has a namespace {namespace!r} with another history, or a longer one: migrate "
             "into an empty place, or in the other direction"
@@ -243,7 +247,7 @@ def count(view: LedgerView, namespace: str, *, each: Callable[[], None] = lambda
     """Count what a namespace holds, and hash it; `each` is called for every revision."""
     revisions = events = versions = 0
     hashed = hashlib.sha256()
-    for revision in view.revisions(namespace):
+    for revision in view.revisions(namespace):  # to their end
         revisions += 1
         events += len(revision.events)
         hashed.update(_spelled(revision.number, revision.operation, revision.at))

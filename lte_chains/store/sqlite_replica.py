@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -97,7 +97,7 @@ class SQLiteView:
         """Return the latest revision of each namespace, by name."""
         return {row["namespace"]: row["head"] for row in self._connection.execute(_HEADS)}
 
-    def revisions(self, namespace: str, *, since: int = 0) -> Iterator[LedgerRevision]:
+    def revisions(self, namespace: str, *, since: int = 0) -> Generator[LedgerRevision, None, None]:
         """Yield the revisions after `since`, oldest first."""
         where = (namespace, since)
         counts = dict(self._connection.execute(_COUNTS, where).fetchall())
@@ -143,8 +143,8 @@ def _write(connection: sqlite3.Connection, namespace: str, revision: LedgerRevis
     )
     for portion in revision.versions:
         for v in portion:
-            row = (None, namespace, v.id, v.version, revision.number)
-            row += (*v.content, v.slot, v.digest)
+            place = (None, namespace, v.id, v.version, revision.number)
+            row = (*place, *v.content, v.slot, v.digest)
             key = connection.execute(INSERT_VERSION, row).lastrowid
             connection.execute("INSERT INTO vectors (key, vector) VALUES (?, ?)", (key, v.vectors))
 

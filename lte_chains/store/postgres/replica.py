@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby, islice
 from typing import Any
@@ -128,17 +128,19 @@ class PostgresView:
         """Return the latest revision of each namespace, by name."""
         return {name: row.revision for name, row in self._rooms.items()}
 
-    def revisions(self, namespace: str, *, since: int = 0) -> Iterator[LedgerRevision]:
+    def revisions(self, namespace: str, *, since: int = 0) -> Generator[LedgerRevision, None, None]:
         """Yield the revisions after `since`, oldest first."""
         where = {"room": self._rooms[namespace].room, "since": since}
         counts = {row[0]: row[1] for row in self._connection.execute(_COUNTS, where)}
-        versions = self._connection.execute(_VERSIONS, where, execution_options=_STREAMING)
-        rows = self._connection.execute(_REVISIONS, where, execution_options=_STREAMING)
-        for (number, operation, at), own in groupby(rows, key=lambda row: tuple(row[:3])):
-            events = tuple(LedgerEvent(*row[3:]) for row in own if row.action is not None)
-            count = counts.get(number, 0)
-            chunks = self._read(versions, where["room"], count)
-            yield LedgerRevision(number, operation, at, events, count, chunks)
+        with (
+            self._connection.execute(_VERSIONS, where, execution_options=_STREAMING) as versions,
+            self._connection.execute(_REVISIONS, where, execution_options=_STREAMING) as rows,
+        ):
+            for (number, operation, at), own in groupby(rows, key=lambda row: tuple(row[:3])):
+                events = tuple(LedgerEvent(*row[3:]) for row in own if row.action is not None)
+                count = counts.get(number, 0)
+                chunks = self._read(versions, where["room"], count)
+                yield LedgerRevision(number, operation, at, events, count, chunks)
 
     def _read(self, rows: Result[Any], room: int, count: int) -> Iterator[list[LedgerVersion]]:
         """Yield the next versions of a result, a few at a time."""
