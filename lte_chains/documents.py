@@ -96,6 +96,29 @@ class EditDocuments(VectorStore):
         """The embedder's identity, the same in every process."""
         return self._shared.embedder.fingerprint
 
+    def embed_queries(self, queries: Sequence[str]) -> Vectors:
+        """Return unit vectors of queries, embedded together, shape (len(queries), dimension).
+
+        A query that was embedded lately is not embedded again.
+
+        Raises:
+            ConfigError: A query is no text.
+            EmbeddingError: The embedder failed to give fitting vectors.
+        """
+        return self._shared.embedder.queries([require_query(query) for query in queries])
+
+    async def aembed_queries(self, queries: Sequence[str]) -> Vectors:
+        """Return unit vectors of queries, as `embed_queries` does."""
+        return await self._shared.embedder.aqueries([require_query(query) for query in queries])
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """Return unit vectors of texts that are no queries; see `embed_queries`."""
+        return self._shared.embedder.texts(texts)
+
+    async def aembed_texts(self, texts: Sequence[str]) -> Vectors:
+        """Return unit vectors of texts that are no queries; see `embed_queries`."""
+        return await self._shared.embedder.atexts(texts)
+
     @abstractmethod
     def add_edits(
         self,

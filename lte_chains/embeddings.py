@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -19,6 +20,7 @@ from langchain_core.runnables import run_in_executor
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError, EmbeddingError, MissingExtraError
 from lte_chains.progress import in_batches
+from lte_chains.remembered import Remembered
 from lte_chains.store.base import Vectors
 from lte_chains.wordings import wordings
 
@@ -36,6 +38,10 @@ _IDENTITY_FIELDS = (
 )
 _IRRELEVANT_OPTIONS = {"batch_size", "device", "normalize_embeddings", "show_progress_bar"}
 _BATCH = 256
+_REMEMBERED = 2048
+"""Most queries, and most other texts, whose vectors are kept."""
+_ALIKE = 1e-3
+"""Batches of several sizes give slightly different numbers."""
 
 
 class Embedder:
@@ -61,6 +67,9 @@ class Embedder:
         """Take the embeddings, or choose a default without loading it."""
         self._lock = threading.Lock()
         self._embeddings = embeddings
+        self._queries, self._texts = Remembered(_REMEMBERED), Remembered(_REMEMBERED)
+        # Whether queries are embedded as any other text; None before it is known.
+        self._alike: bool | None = None
         if embeddings is not None:
             for name in ("embed_documents", "embed_query"):
                 if not callable(getattr(embeddings, name, None)):
@@ -104,8 +113,10 @@ class Embedder:
         texts = [wordings(edit) for edit in edits]
         embeddings, parts = self.embeddings, []
         flat = [text for own in texts for text in own]
-        for batch in in_batches(flat, batch_size, label="Embedding", show=show_progress):
-            vectors = embeddings.embed_documents(list(batch))
+        # Texts of one length together, so that a model pads little.
+        order = sorted(range(len(flat)), key=lambda place: len(flat[place]))
+        for batch in in_batches(order, batch_size, label="Embedding", show=show_progress):
+            vectors = embeddings.embed_documents([flat[place] for place in batch])
             parts.append(unit_vectors(vectors, count=len(batch)))
         if len({part.shape[1] for part in parts}) > 1:
             raise EmbeddingError(
@@ -113,25 +124,105 @@ class Embedder:
                 f"{sorted({part.shape[1] for part in parts})}"
             )
         ends = np.cumsum([len(own) for own in texts])
-        return np.split(np.concatenate(parts), ends[:-1])
+        ordered = np.empty((len(flat), parts[0].shape[1]), np.float32)
+        ordered[order] = np.concatenate(parts)
+        return np.split(ordered, ends[:-1])
 
     def query(self, text: str) -> Vectors:
-        """Return the vector of a query, shape (dimension,).
+        """Return the vector of a query, shape (dimension,); a repeated one is remembered.
 
         Raises:
             EmbeddingError: The embedder did not give one finite vector.
         """
-        vector: Vectors = unit_vectors([self.embeddings.embed_query(text)], count=1)[0]
+        vector: Vectors = self.queries([text])[0]
         return vector
 
     async def aquery(self, text: str) -> Vectors:
         """Return the vector of a query, as `query` does."""
-        embeddings = await run_in_executor(None, lambda: self.embeddings)
-        vector: Vectors = unit_vectors([await embeddings.aembed_query(text)], count=1)[0]
+        vector: Vectors = (await self.aqueries([text]))[0]
         return vector
 
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of queries, shape (len(texts), dimension), embedded together.
 
-def unit_vectors(vectors: Sequence[Sequence[float] | Vectors], *, count: int) -> Vectors:
+        LangChain's embeddings take queries one by one. Most embedders treat them
+        as any other text, which the first batch shows; those get all at once.
+
+        Raises:
+            EmbeddingError: The embedder did not give one finite vector for each.
+        """
+        found = self._queries.known(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        if len(missing) > 1 and self._alike is not False:
+            vectors = self._embedded(missing)
+            if self._alike is None:
+                first = unit_vectors([self.embeddings.embed_query(missing[0])], count=1)
+                self._alike = _same(first, vectors[:1])
+            if self._alike:
+                return self._remembered(self._queries, texts, found, missing, vectors)
+        each = [self.embeddings.embed_query(text) for text in missing]
+        return self._remembered(self._queries, texts, found, missing, each)
+
+    async def aqueries(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of queries, as `queries` does."""
+        found = self._queries.known(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        embeddings = await run_in_executor(None, lambda: self.embeddings)
+        if len(missing) > 1 and self._alike is not False:
+            vectors = unit_vectors(await embeddings.aembed_documents(missing), count=len(missing))
+            if self._alike is None:
+                first = unit_vectors([await embeddings.aembed_query(missing[0])], count=1)
+                self._alike = _same(first, vectors[:1])
+            if self._alike:
+                return self._remembered(self._queries, texts, found, missing, vectors)
+        each = await asyncio.gather(*map(embeddings.aembed_query, missing))
+        return self._remembered(self._queries, texts, found, missing, each)
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of texts that are no queries, embedded together.
+
+        Raises:
+            EmbeddingError: The embedder did not give one finite vector for each.
+        """
+        found = self._texts.known(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        vectors = self._embedded(missing) if missing else ()
+        return self._remembered(self._texts, texts, found, missing, vectors)
+
+    async def atexts(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of texts, as `texts` does."""
+        found = self._texts.known(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        embeddings = await run_in_executor(None, lambda: self.embeddings)
+        vectors = await embeddings.aembed_documents(missing) if missing else ()
+        return self._remembered(self._texts, texts, found, missing, vectors)
+
+    def _embedded(self, texts: list[str]) -> Vectors:
+        return unit_vectors(self.embeddings.embed_documents(texts), count=len(texts))
+
+    def _remembered(
+        self,
+        memory: Remembered,
+        texts: Sequence[str],
+        found: dict[str, Vectors],
+        missing: Sequence[str],
+        vectors: Sequence[Sequence[float] | Vectors] | Vectors,
+    ) -> Vectors:
+        """Return the vectors of `texts`: those found, and new ones, which are remembered."""
+        import numpy as np
+
+        if missing:
+            fresh = dict(zip(missing, unit_vectors(vectors, count=len(missing)), strict=True))
+            memory.add(fresh)
+            found = {**found, **fresh}
+        return np.stack([found[text] for text in texts]) if texts else np.empty((0, 0), np.float32)
+
+
+def _same(one: Vectors, other: Vectors) -> bool:
+    return one.shape == other.shape and bool(abs(one - other).max() < _ALIKE)
+
+
+def unit_vectors(vectors: Sequence[Sequence[float] | Vectors] | Vectors, *, count: int) -> Vectors:
     """Return vectors scaled to length 1, so that their products are cosines; zeros stay.
 
     Raises:

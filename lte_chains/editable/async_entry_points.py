@@ -231,13 +231,17 @@ class AsyncEntryPoints(EntryPoints):
         keep_errors: bool = False,
     ) -> list[Any]:
         """Plan every input; with `keep_errors` an error takes the place of its plan."""
+        try:
+            messages = [self._convert_input(given).to_messages() for given in inputs]
+            return list(await self._editor.aplan_all(inputs, messages, configs))
+        except Exception:
+            if not keep_errors:
+                raise
 
         async def plan(given: LanguageModelInput, config: RunnableConfig) -> EditedCall | Exception:
             try:
                 return await self._aplan(given, config)
-            except Exception as error:
-                if keep_errors:
-                    return error
-                raise
+            except Exception as error:  # noqa: BLE001  # handed to the caller in its place
+                return error
 
         return await asyncio.gather(*map(plan, inputs, configs))

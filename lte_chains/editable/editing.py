@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
+from langchain_core.callbacks import (
+    AsyncCallbackManager,
+    AsyncCallbackManagerForRetrieverRun,
+    CallbackManager,
+    CallbackManagerForRetrieverRun,
+)
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig, run_in_executor
 
@@ -99,6 +104,26 @@ class _Search:
 
 
 @dataclass(frozen=True)
+class _Group:
+    retriever: EditRetriever
+    at: datetime | None
+    asked: list[tuple[int, str]]
+    """The position of a search, and a query of it."""
+
+    def retrieve(self) -> list[list[EditMatch]]:
+        queries = [query for _, query in self.asked]
+        if len(queries) == 1:
+            return [self.retriever.retrieve(queries[0], at=self.at)]
+        return self.retriever.retrieve_batch(queries, at=self.at)
+
+    async def aretrieve(self) -> list[list[EditMatch]]:
+        queries = [query for _, query in self.asked]
+        if len(queries) == 1:
+            return [await self.retriever.aretrieve(queries[0], at=self.at)]
+        return await self.retriever.aretrieve_batch(queries, at=self.at)
+
+
+@dataclass(frozen=True)
 class CallEditor:
     """Finds the edits for a conversation and puts them in."""
 
@@ -120,20 +145,63 @@ class CallEditor:
         Raises:
             ConfigError: The run's options cannot be honoured.
         """
-        search = self._prepare(messages, config)
-        found = [_retrieve(search, query, config) for query in search.queries]
-        return self._finish(given, messages, search, found)
+        return self.plan_all([given], [messages], [config])[0]
 
     async def aplan(
         self, given: Any, messages: Sequence[BaseMessage], config: RunnableConfig
     ) -> EditedCall:
         """Return what to send in place of `given`, as `plan` does."""
+        return (await self.aplan_all([given], [messages], [config]))[0]
+
+    def plan_all(
+        self,
+        given: Sequence[Any],
+        messages: Sequence[Sequence[BaseMessage]],
+        configs: Sequence[RunnableConfig],
+    ) -> list[EditedCall]:
+        """Return what to send in place of each of several inputs, which are searched together.
+
+        Raises:
+            ConfigError: As `plan` does, for any of them.
+        """
+        searches = list(map(self._prepare, messages, configs))
+        found: list[list[list[EditMatch]]] = [[] for _ in searches]
+        for group in _groups(searches):
+            runs = [_start(searches[place], query, configs[place]) for place, query in group.asked]
+            try:
+                matches = group.retrieve()
+            except BaseException as error:
+                for run in runs:
+                    run.on_retriever_error(error)
+                raise
+            for run, (place, _), own in zip(runs, group.asked, matches, strict=True):
+                run.on_retriever_end([as_document(match) for match in own])
+                found[place].append(own)
+        return list(map(self._finish, given, messages, searches, found))
+
+    async def aplan_all(
+        self,
+        given: Sequence[Any],
+        messages: Sequence[Sequence[BaseMessage]],
+        configs: Sequence[RunnableConfig],
+    ) -> list[EditedCall]:
+        """Return what to send in place of each of several inputs, as `plan_all` does."""
         # The memory's revision and other namespaces are read from its store.
-        search = await run_in_executor(None, self._prepare, messages, config)
-        found = await asyncio.gather(
-            *(_aretrieve(search, query, config) for query in search.queries)
-        )
-        return self._finish(given, messages, search, found)
+        searches = await run_in_executor(None, lambda: list(map(self._prepare, messages, configs)))
+        found: list[list[list[EditMatch]]] = [[] for _ in searches]
+        for group in _groups(searches):
+            starting = (_astart(searches[p], query, configs[p]) for p, query in group.asked)
+            runs = await asyncio.gather(*starting)
+            try:
+                matches = await group.aretrieve()
+            except BaseException as error:
+                for run in runs:
+                    await run.on_retriever_error(error)
+                raise
+            for run, (place, _), own in zip(runs, group.asked, matches, strict=True):
+                await run.on_retriever_end([as_document(match) for match in own])
+                found[place].append(own)
+        return list(map(self._finish, given, messages, searches, found))
 
     def _prepare(self, messages: Sequence[BaseMessage], config: RunnableConfig) -> _Search:
         options = RunOptions.from_config(config)
@@ -186,29 +254,27 @@ class CallEditor:
         return EditedCall(input=given, edited=edits is not None, provenance=provenance)
 
 
-def _retrieve(search: _Search, query: str, config: RunnableConfig) -> list[EditMatch]:
-    """Search as a retriever run of its own, which the caller's callbacks see."""
+def _groups(searches: Sequence[_Search]) -> list[_Group]:
+    """Return the queries, those together that ask one namespace about one moment."""
+    groups: dict[tuple[str, datetime | None], _Group] = {}
+    for place, search in enumerate(searches):
+        key = (search.retriever.memory.namespace, search.at)
+        group = groups.setdefault(key, _Group(search.retriever, search.at, []))
+        group.asked.extend((place, query) for query in search.queries)
+    return [group for group in groups.values() if group.asked]
+
+
+def _start(search: _Search, query: str, config: RunnableConfig) -> CallbackManagerForRetrieverRun:
+    """Begin a retriever run of its own, which the caller's callbacks see."""
     manager = CallbackManager.configure(**_callbacks_for(search.retriever, config))
-    run = manager.on_retriever_start(None, query, name=search.retriever.get_name())
-    try:
-        matches = search.retriever.retrieve(query, at=search.at)
-    except BaseException as error:
-        run.on_retriever_error(error)
-        raise
-    run.on_retriever_end([as_document(match) for match in matches])
-    return matches
+    return manager.on_retriever_start(None, query, name=search.retriever.get_name())
 
 
-async def _aretrieve(search: _Search, query: str, config: RunnableConfig) -> list[EditMatch]:
+async def _astart(
+    search: _Search, query: str, config: RunnableConfig
+) -> AsyncCallbackManagerForRetrieverRun:
     manager = AsyncCallbackManager.configure(**_callbacks_for(search.retriever, config))
-    run = await manager.on_retriever_start(None, query, name=search.retriever.get_name())
-    try:
-        matches = await search.retriever.aretrieve(query, at=search.at)
-    except BaseException as error:
-        await run.on_retriever_error(error)
-        raise
-    await run.on_retriever_end([as_document(match) for match in matches])
-    return matches
+    return await manager.on_retriever_start(None, query, name=search.retriever.get_name())
 
 
 def _callbacks_for(retriever: EditRetriever, config: RunnableConfig) -> dict[str, Any]:

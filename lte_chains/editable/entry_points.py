@@ -23,7 +23,6 @@ from langchain_core.runnables import RunnableConfig, ensure_config, patch_config
 from langchain_core.runnables.config import (
     get_callback_manager_for_config,
     get_config_list,
-    get_executor_for_config,
 )
 
 from lte_chains.editable.editing import CallEditor, EditedCall
@@ -223,19 +222,20 @@ class EntryPoints(BaseChatModel):
         keep_errors: bool = False,
     ) -> list[Any]:
         """Plan every input; with `keep_errors` an error takes the place of its plan."""
+        try:
+            messages = [self._convert_input(given).to_messages() for given in inputs]
+            return list(self._editor.plan_all(inputs, messages, configs))
+        except Exception:
+            if not keep_errors:
+                raise
 
         def plan(given: LanguageModelInput, config: RunnableConfig) -> EditedCall | Exception:
             try:
                 return self._plan(given, config)
-            except Exception as error:
-                if keep_errors:
-                    return error
-                raise
+            except Exception as error:  # noqa: BLE001  # handed to the caller in its place
+                return error
 
-        if len(inputs) < 2:
-            return list(map(plan, inputs, configs))
-        with get_executor_for_config(configs[0]) as executor:
-            return list(executor.map(plan, inputs, configs))
+        return list(map(plan, inputs, configs))  # one by one, to see whose error it is
 
 
 def has_parent(config: RunnableConfig) -> bool:

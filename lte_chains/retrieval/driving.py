@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from itertools import accumulate
+from typing import Any, Generic, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import run_in_executor
 
 from lte_chains.edit import EditMatch, normalise
-from lte_chains.embeddings import unit_vectors
 from lte_chains.errors import ConfigError
 from lte_chains.memory import EditMemory
 from lte_chains.retrieval.requests import Embed, Find, Judge, Look, Request, Say, Steps
@@ -20,12 +21,16 @@ from lte_chains.store.base import Vectors
 T = TypeVar("T")
 
 
+JudgeBatch = Callable[[Sequence[str], Sequence[Sequence[EditMatch]]], list[list[EditMatch]]]
+"""Judges the candidates of several queries; one list of matches for each."""
+
+
 @dataclass(frozen=True)
 class Driver:
-    """What the steps of one retrieval work on."""
+    """What the steps of one retrieval, or of several at once, work on."""
 
     memory: EditMemory
-    judge: Callable[[str, Sequence[EditMatch]], list[EditMatch]]
+    judge: JudgeBatch
     """The scope gate."""
     pool: int
     """How many edits are judged for a question."""
@@ -38,55 +43,80 @@ class Driver:
 
     def run(self, steps: Steps[T]) -> T:
         """Carry the steps out and return their result."""
-        try:
-            request = next(steps)
-            while True:
-                request = steps.send(self._answer(request))
-        except StopIteration as done:
-            result: T = done.value
-            return result
+        return self.run_all([steps])[0]
 
     async def arun(self, steps: Steps[T]) -> T:
         """Carry the steps out, as `run` does."""
-        # next() in a coroutine would turn StopIteration into a RuntimeError.
-        request, done, result = _advance(steps, None)
-        while not done:
-            request, done, result = _advance(steps, await self._aanswer(request))
-        value: T = result
-        return value
+        return (await self.arun_all([steps]))[0]
 
-    def _answer(self, request: Request) -> Any:
-        match request:
-            case Embed(texts):
-                vectors = self.memory.embeddings.embed_documents(list(texts))
-                return unit_vectors(vectors, count=len(texts))
-            case Find(vectors, count):
-                return self._nearest(vectors, count)
-            case Judge(query, matches):
-                return self.judge(query, matches)
-            case Look(query):
-                found = self._enough(query)
-                near = found[: self.pool]
-                return near, self.judge(query, near), found[self.pool :]
-            case Say(prompt):
-                return self._llm.invoke(prompt).text
+    def run_all(self, steps: Sequence[Steps[T]]) -> list[T]:
+        """Carry several steps out side by side: what they ask at a time is answered together."""
+        rounds = _Rounds(steps)
+        while rounds.asked:
+            rounds.answer(self._answers(list(rounds.asked.values())))
+        return rounds.results
 
-    async def _aanswer(self, request: Request) -> Any:
-        match request:
-            case Embed(texts):
-                embeddings = await run_in_executor(None, lambda: self.memory.embeddings)
-                vectors = await embeddings.aembed_documents(list(texts))
-                return unit_vectors(vectors, count=len(texts))
-            case Look(query):
-                found = await self._aenough(query)
-                near = found[: self.pool]
-                # A gate may run a model, and judge() is synchronous.
-                judged = await run_in_executor(None, self.judge, query, near)
-                return near, judged, found[self.pool :]
-            case Say(prompt):
-                return (await self._llm.ainvoke(prompt)).text
-            case _:
-                return await run_in_executor(None, self._answer, request)
+    async def arun_all(self, steps: Sequence[Steps[T]]) -> list[T]:
+        """Carry several steps out, as `run_all` does."""
+        rounds = _Rounds(steps)
+        while rounds.asked:
+            rounds.answer(await self._aanswers(list(rounds.asked.values())))
+        return rounds.results
+
+    def _answers(self, requests: Sequence[Request]) -> list[Any]:
+        answers: list[Any] = [None] * len(requests)
+        for kind, places in _by_kind(requests).items():
+            own: list[Any] = [requests[place] for place in places]
+            if kind is Embed:
+                vectors = self.memory.embed_texts([t for request in own for t in request.texts])
+                found: Sequence[Any] = _portions(vectors, [len(r.texts) for r in own])
+            elif kind is Look:
+                queries = [request.query for request in own]
+                found = self._looked(queries, self.memory.embed_queries(queries))
+            elif kind is Say:
+                found = [self._llm.invoke(request.prompt).text for request in own]
+            else:
+                found = self._local(own)
+            _put(answers, places, found)
+        return answers
+
+    async def _aanswers(self, requests: Sequence[Request]) -> list[Any]:
+        answers: list[Any] = [None] * len(requests)
+        for kind, places in _by_kind(requests).items():
+            own: list[Any] = [requests[place] for place in places]
+            if kind is Embed:
+                texts = [text for request in own for text in request.texts]
+                vectors = await self.memory.aembed_texts(texts)
+                found: Sequence[Any] = _portions(vectors, [len(r.texts) for r in own])
+            elif kind is Look:
+                queries = [request.query for request in own]
+                vectors = await self.memory.aembed_queries(queries)
+                # A gate may run a model, and a store may read files.
+                found = await run_in_executor(None, self._looked, queries, vectors)
+            elif kind is Say:
+                said = [self._llm.ainvoke(request.prompt) for request in own]
+                found = [message.text for message in await asyncio.gather(*said)]
+            else:
+                found = await run_in_executor(None, self._local, own)
+            _put(answers, places, found)
+        return answers
+
+    def _local(self, requests: Sequence[Find | Judge]) -> list[Any]:
+        """Answer requests of one kind that need neither embedder nor chat model."""
+        finds = [request for request in requests if isinstance(request, Find)]
+        if finds:
+            return [self._nearest(request.vectors, request.count) for request in finds]
+        judges = [request for request in requests if isinstance(request, Judge)]
+        return self.judge([r.query for r in judges], [r.matches for r in judges])
+
+    def _looked(
+        self, queries: Sequence[str], vectors: Vectors
+    ) -> list[tuple[list[EditMatch], list[EditMatch], list[EditMatch]]]:
+        found = [self._enough(vector) for vector in vectors]
+        near = [matches[: self.pool] for matches in found]
+        judged = self.judge(queries, near)
+        beyond = [matches[self.pool :] for matches in found]
+        return list(zip(near, judged, beyond, strict=True))
 
     @property
     def _llm(self) -> BaseChatModel:
@@ -98,24 +128,59 @@ class Driver:
         search = self.memory.search_edits_by_vector
         return [search(vector, count, at=self.at, **self.search_kwargs) for vector in vectors]
 
-    def _enough(self, query: str) -> list[EditMatch]:
+    def _enough(self, vector: Vectors) -> list[EditMatch]:
         """Search until `pool` edits are found that do not say the same."""
         size = self.reach
         while True:
-            found = self.memory.search_edits(query, size, at=self.at, **self.search_kwargs)
+            [found] = self._nearest(vector[None], size)
             distinct = distinct_matches(found)
             if len(distinct) >= self.pool or len(found) < size:
                 return distinct[: self.reach]
             size *= 2
 
-    async def _aenough(self, query: str) -> list[EditMatch]:
-        size = self.reach
-        while True:
-            found = await self.memory.asearch_edits(query, size, at=self.at, **self.search_kwargs)
-            distinct = distinct_matches(found)
-            if len(distinct) >= self.pool or len(found) < size:
-                return distinct[: self.reach]
-            size *= 2
+
+class _Rounds(Generic[T]):
+    """Steps side by side: what each asks now, and the results of those that are done."""
+
+    def __init__(self, steps: Sequence[Steps[T]]) -> None:
+        self._steps = steps
+        self._done: dict[int, T] = {}
+        self.asked: dict[int, Request] = {}
+        self._advance(range(len(steps)), [None] * len(steps))
+
+    @property
+    def results(self) -> list[T]:
+        return [self._done[place] for place in range(len(self._steps))]
+
+    def answer(self, answers: Sequence[Any]) -> None:
+        """Hand an answer to each that has asked."""
+        self._advance(list(self.asked), answers)
+
+    def _advance(self, places: Iterable[int], answers: Sequence[Any]) -> None:
+        asked = {}
+        for place, answer in zip(places, answers, strict=True):
+            try:
+                asked[place] = self._steps[place].send(answer)
+            except StopIteration as done:
+                self._done[place] = done.value
+        self.asked = asked
+
+
+def _by_kind(requests: Sequence[Request]) -> dict[type, list[int]]:
+    kinds: dict[type, list[int]] = {}
+    for place, request in enumerate(requests):
+        kinds.setdefault(type(request), []).append(place)
+    return kinds
+
+
+def _portions(vectors: Vectors, counts: Sequence[int]) -> list[Vectors]:
+    ends = list(accumulate(counts))
+    return [vectors[end - count : end] for end, count in zip(ends, counts, strict=True)]
+
+
+def _put(answers: list[Any], places: Sequence[int], found: Sequence[Any]) -> None:
+    for place, answer in zip(places, found, strict=True):
+        answers[place] = answer
 
 
 def distinct_matches(matches: Sequence[EditMatch]) -> list[EditMatch]:
@@ -124,10 +189,3 @@ def distinct_matches(matches: Sequence[EditMatch]) -> list[EditMatch]:
     for match in matches:
         first.setdefault(normalise(match.edit.descriptor), match)
     return list(first.values())
-
-
-def _advance(steps: Steps[Any], answer: Any) -> tuple[Any, bool, Any]:
-    try:
-        return steps.send(answer), False, None
-    except StopIteration as done:
-        return None, True, done.value
