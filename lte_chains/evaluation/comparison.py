@@ -18,8 +18,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from lte_chains.cases import Case, read_cases
+from lte_chains.cases import Case
 from lte_chains.errors import ConfigError
+from lte_chains.evaluation.case_files import read_case_file
 from lte_chains.evaluation.editors import METHODS, Editor, Resources, check_methods, make_editor
 from lte_chains.evaluation.editors.asking import answer, force
 from lte_chains.evaluation.editors.base import Route
@@ -86,7 +87,7 @@ def compare_methods(
     whose answers to all questions are taken once, before any edit.
 
     Args:
-        data: A KnowEdit-style JSON file.
+        data: Rows in a layout of `read_case_file`.
         resources: The models, and what methods need besides.
         config: What is compared; every method on single edits if None.
         results: A folder for the rows' results: a run that was interrupted goes on
@@ -102,7 +103,7 @@ def compare_methods(
         UneditableModelError: A method cannot edit the model.
     """
     config = config or ComparisonConfig()
-    cases = read_cases(data, limit=config.limit)
+    cases = read_case_file(data, limit=config.limit)
     methods = check_methods(list(config.methods))
     require_one_tokenizer(resources)
     settings = _settings(data, resources, config, rows=len(cases))

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lte_chains.cases import Case, read_cases
+from lte_chains.cases import Case
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.ability import Fact, known_facts, perplexity, recall
+from lte_chains.evaluation.case_files import read_case_file
 from lte_chains.evaluation.comparison import (
     ComparisonConfig,
     Unedited,
@@ -133,7 +134,7 @@ def compare_decay(
     text, if there is any and the method edits weights.
 
     Args:
-        data: A KnowEdit-style JSON file.
+        data: Rows in a layout of `read_case_file`.
         resources: The models, and what methods need besides.
         methods: Names of methods; "all" stands for every one.
         config: How many edits, and when is asked.
@@ -147,7 +148,7 @@ def compare_decay(
         UneditableModelError: A method cannot edit the model.
     """
     config = config or DecayConfig()
-    cases = read_cases(data, limit=min(limit or config.checkpoints[-1], config.checkpoints[-1]))
+    cases = read_case_file(data, limit=min(limit or config.checkpoints[-1], config.checkpoints[-1]))
     names = check_methods(list(methods))
     require_one_tokenizer(resources)
     settings = {

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lte_chains.cases import Case, read_cases
+from lte_chains.cases import Case
 from lte_chains.edit import normalise
+from lte_chains.evaluation.case_files import read_case_file
 
 _log = logging.getLogger(__name__)
 
@@ -18,14 +19,14 @@ def train_cases(paths: Sequence[Path], *, held_out: Sequence[Path] = ()) -> list
     A row whose prompt is evaluated on goes too, also where it names no subject.
 
     Args:
-        paths: KnowEdit-style JSON files.
+        paths: Rows in layouts of `read_case_file`.
         held_out: The files that are evaluated on.
 
     Raises:
         DataError: A file cannot be read.
     """
-    kept = [case for path in paths for case in read_cases(path)]
-    judged = [case for path in held_out for case in read_cases(path)] if kept else []
+    kept = [case for path in paths for case in read_case_file(path)]
+    judged = [case for path in held_out for case in read_case_file(path)] if kept else []
     allowed = apart_from(kept, judged)
     if len(allowed) < len(kept):
         _log.info("left out %d train rows that are evaluated on", len(kept) - len(allowed))
