@@ -86,17 +86,24 @@ def fit(
 
 
 def least_cost(
-    in_scope: Sequence[float], out_of_scope: Sequence[float], *, miss_weight: float = MISS_WEIGHT
+    in_scope: Sequence[float],
+    out_of_scope: Sequence[float],
+    *,
+    miss_weight: float = MISS_WEIGHT,
+    slack: float = 0.0,
 ) -> float:
     """Return the threshold of least cost: `miss_weight` * miss rate + false-fire rate.
 
     Every midpoint between neighbouring probabilities is tried; of equally cheap
     ones the middle of the widest gap is taken, which is furthest from mistakes.
+    With `slack`, the lowest of those that cost at most so much more.
 
     Args:
         in_scope: Probabilities of the right edits of questions.
         out_of_scope: The highest probability of any edit, for questions that none concerns.
         miss_weight: What a miss costs, against 1 for a false fire.
+        slack: What passing more may cost. Questions that are worded less like the edits than
+            those given here are missed sooner than others fire.
 
     Raises:
         ConfigError: One of the two is empty, or the weight is not positive.
@@ -104,6 +111,8 @@ def least_cost(
     Example:
         >>> least_cost([0.9, 0.8], [0.2, 0.1])
         0.5
+        >>> least_cost([0.9, 0.8], [0.2, 0.1], slack=0.5)
+        0.15
     """
     import numpy as np
 
@@ -120,7 +129,9 @@ def least_cost(
     missed = np.searchsorted(right, middles, side="left") / len(right)
     fired = 1 - np.searchsorted(wrong, middles, side="left") / len(wrong)
     cost = miss_weight * missed + fired
-    cheapest = np.flatnonzero(cost <= cost.min() + 1e-12)
+    cheapest = np.flatnonzero(cost <= cost.min() + slack + 1e-12)
+    if slack:
+        return float(np.round(middles[cheapest[0]], 4))
     widest = cheapest[np.argmax((edges[1:] - edges[:-1])[cheapest])]
     return float(np.round(middles[widest], 4))
 
