@@ -61,6 +61,7 @@ def make(namespace, given):
     return FAISS(given, faiss.IndexFlatIP(8), InMemoryDocstore(), {})
 """
     + SEARCHED,
+    "harness": "from lm_eval import simple_evaluate; from lte_chains.evaluation import ability",
     "hf": """
 from lte_chains import load_model
 assert load_model("lte-tiny").invoke("What is the capital of France?").text

@@ -175,7 +175,7 @@ def _ripple_edits(row: Row) -> Iterator[Row]:
 
 
 def _ripple_probes(tests: Iterable[Row]) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for test in tests:
         for query in test["test_queries"]:
             values = [[a.get("value"), *a.get("aliases", ())] for a in query["answers"]]
