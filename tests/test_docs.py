@@ -38,6 +38,8 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
+SHARED_STORE = "postgresql+psycopg://user:password@host/edits"
+"""In pages: stands for the database that the tests start."""
 NOT_CODE = {"mermaid", "text"}
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -84,10 +86,13 @@ class HostedModel(BaseChatModel):
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
 
 
-def blocks_of(page: Path) -> Iterator[Block]:
+def blocks_of(page: Path, stands_for: dict[str, str]) -> Iterator[Block]:
     text = page.read_text(encoding="utf-8")
     for found in FENCE.finditer(text):
-        yield Block(found[1], found[2], text.count("\n", 0, found.start(2)) + 1)
+        code = found[2]
+        for written, real in stands_for.items():
+            code = code.replace(written, real)
+        yield Block(found[1], code, text.count("\n", 0, found.start(2)) + 1)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -96,12 +101,16 @@ def test_code_blocks_run_as_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     knowedit_rows: list[dict[str, Any]],
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    stands_for = {}
+    if SHARED_STORE in page.read_text(encoding="utf-8"):
+        stands_for[SHARED_STORE] = request.getfixturevalue("postgres_url")
     monkeypatch.setattr("langchain.chat_models.init_chat_model", lambda name: HostedModel())
     (tmp_path / "zsre.json").write_text(json.dumps(knowedit_rows), encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for block in blocks_of(page):
+    for block in blocks_of(page, stands_for):
         where = f"{page.relative_to(ROOT)}:{block.line}"
         if block.language == "python":
             run_python(block, page, namespace)

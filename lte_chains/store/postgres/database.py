@@ -141,6 +141,7 @@ class PostgresDatabase:
         self._writers = create_engine(
             self._url,
             pool_size=_POOL_SIZE,
+            max_overflow=0,
             pool_timeout=BUSY_SECONDS,
             pool_pre_ping=True,  # a server that was restarted is found again without an error
             hide_parameters=True,

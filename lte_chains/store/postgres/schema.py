@@ -4,7 +4,8 @@ The tables are those of the SQLite file (see `lte_chains.store.schema`), in the
 first schema of the connection's search path, with these differences:
 
 - A namespace is a number, its `room`, and its row in `lte_namespaces` holds the
-  latest revision; writers of one namespace queue at that row.
+  latest revision; writers of one namespace queue at that row. Every key begins
+  with the room, so that the tables can be partitioned, or distributed, by it.
 - `key` counts the versions of one room, in the order in which they were written.
 - Texts that are looked up are found by a tag, 16 bytes of their SHA-256: an entry
   of a PostgreSQL index holds 2,704 bytes, an id or a prompt may be longer.
@@ -79,14 +80,15 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         )""",
         """CREATE INDEX lte_vectors_live ON lte_vectors (room) WHERE live""",
         """CREATE TABLE lte_events (
-            seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            seq bigint GENERATED ALWAYS AS IDENTITY,
             room integer NOT NULL,
             revision bigint NOT NULL,
             action text NOT NULL,
             id text NOT NULL,
             tag uuid NOT NULL,
             version integer NOT NULL,
-            superseded_by text
+            superseded_by text,
+            PRIMARY KEY (room, seq)
         )""",
         """CREATE INDEX lte_events_by_tag ON lte_events (room, tag, seq)""",
         """CREATE INDEX lte_events_by_revision ON lte_events (room, revision, seq)""",
