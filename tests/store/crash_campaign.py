@@ -128,7 +128,7 @@ def _number(report: int | str) -> int:
 
 def _drained(reports: Connection) -> list[int]:
     """Return the numbers that a writer has reported before it failed."""
-    found = []
+    found: list[int] = []
     with reports:
         while True:
             try:

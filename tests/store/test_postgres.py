@@ -23,6 +23,7 @@ from lte_chains.memory import EditMemory
 from lte_chains.store import open_store
 from lte_chains.store.postgres import PostgresStore, database, erasure, schema, search
 from tests.fakes_embeddings import BagOfWordsEmbeddings
+from tests.postgres_server import Server
 
 pytestmark = pytest.mark.postgres
 EMBEDDINGS = BagOfWordsEmbeddings(dim=32)
@@ -131,6 +132,21 @@ def test_an_old_format_is_brought_up_to_date_once_and_keeps_everything(
         assert list(pool.map(ids, range(4))) == [before] * 4
     [(found,)] = ask(postgres_url, "SELECT value FROM lte_meta WHERE name = 'format'")
     assert found == str(latest + 1)
+
+
+def test_many_may_open_a_new_database_at_once(postgres_server: Server) -> None:
+    for _ in range(3):
+        url = postgres_server.new_url()
+        start = threading.Barrier(6)
+
+        def open_(_: int, url: str = url, start: threading.Barrier = start) -> int:
+            start.wait()
+            with EditMemory.open(url, embeddings=EMBEDDINGS) as memory:
+                return memory.revision
+
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(open_, range(6))) == [0] * 6
+        postgres_server.drop(url)
 
 
 def test_a_migration_that_fails_leaves_the_old_format(

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 import psycopg
 from pgvector.psycopg import register_vector
@@ -18,6 +18,8 @@ from lte_chains.errors import ConfigError, StoreError
 from lte_chains.store.base import Durability
 from lte_chains.store.postgres.schema import prepare
 
+Raw: TypeAlias = "psycopg.Connection[Any]"
+"""A connection as psycopg knows it."""
 BUSY_SECONDS = 30.0
 """How long a call waits for a connection, or for another client's transaction."""
 _POOL_SIZE = 8
@@ -193,7 +195,7 @@ def explained(name: str, *, lost: str = _LOST) -> Iterator[None]:
         raise StoreError(f"cannot use the memory at {name}: {message}. Remedy: {remedy}") from cause
 
 
-def driver(connection: Connection) -> psycopg.Connection[Any]:
+def driver(connection: Connection) -> Raw:
     """Return psycopg's own connection, for COPY and for vectors in binary."""
     raw = connection.connection.driver_connection
     if not isinstance(raw, psycopg.Connection):

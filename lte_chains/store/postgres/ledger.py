@@ -17,10 +17,17 @@ from sqlalchemy import Connection, Row, TextClause, text
 
 from lte_chains.edit import Edit
 from lte_chains.slots import Place, place_of
-from lte_chains.store.base import Action, Operation, Vectors, check_revision
+from lte_chains.store.base import (
+    Action,
+    Operation,
+    Vectors,
+    VectorSpace,
+    check_revision,
+    check_space,
+)
 from lte_chains.store.postgres.checks import require_known, require_revision
 from lte_chains.store.postgres.schema import tag_of
-from lte_chains.store.postgres.vectors import read_vectors
+from lte_chains.store.postgres.vectors import claim_space, read_vectors, space_of
 from lte_chains.store.postgres.working_set import (
     LiveEdit,
     WorkingSet,
@@ -35,8 +42,9 @@ _PORTION = 4_000
 """Edits that are decided on together, and held in memory twice meanwhile."""
 
 _NAMESPACE = text(
-    """SELECT room, revision, at, last_key, wordings, approximate FROM lte_namespaces
-    WHERE name = :name FOR UPDATE"""
+    """SELECT n.room, n.revision, n.at, n.last_key, n.wordings, n.approximate,
+        (SELECT value FROM lte_meta WHERE name = 'space') AS space
+    FROM lte_namespaces AS n WHERE n.name = :name FOR UPDATE OF n"""
 )
 _NEW_NAMESPACE = text("INSERT INTO lte_namespaces (name) VALUES (:name) ON CONFLICT DO NOTHING")
 _ADVANCE = text(
@@ -95,6 +103,7 @@ class Transaction:
         self.room: int = row.room
         self.head: int = row.revision
         """The namespace's latest revision, this call's included."""
+        self._space = space_of(row.space)
         self._last_at: str = row.at
         self._last_key: int = row.last_key
         self._indexed: bool = row.approximate
@@ -107,6 +116,17 @@ class Transaction:
     def unindexed(self) -> int:
         """How many live vectors the namespace has without an HNSW index over them."""
         return 0 if self._indexed else self._before + self._writes.wordings
+
+    def claim_space(self, space: VectorSpace) -> None:
+        """Check that vectors are of the store's space, or record it if it has none.
+
+        Raises:
+            EmbeddingError: They are of another.
+        """
+        if self._space is None:
+            claim_space(self.connection, space)
+        else:
+            check_space(self._space, space)
 
     def put(
         self,

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, text
 
 from lte_chains.edit import Edit
 from lte_chains.store.base import Vectors, VectorSpace
-from lte_chains.store.postgres.database import PostgresDatabase
-from lte_chains.store.postgres.vectors import copy_vectors, write_space
+from lte_chains.store.postgres.database import PostgresDatabase, driver
+from lte_chains.store.postgres.rows import TABLES, copy_rows
+from lte_chains.store.postgres.vectors import write_space
 from lte_chains.store.rows import decode, moment
 
 # Writers lock a row of this table, and for that the table in a lesser mode; readers do not.
@@ -75,8 +76,9 @@ def _replace(
         connection.execute(text(f"DROP INDEX IF EXISTS lte_hnsw_{row.room}"))
     connection.execute(text("DELETE FROM lte_vectors"))
     stored = connection.execute(_STORED).all()
-    copy_vectors(
-        connection,
+    copy_rows(
+        driver(connection),
+        TABLES["lte_vectors"],
         (
             (row.room, row.key, position, row.live, vector)
             for row in stored

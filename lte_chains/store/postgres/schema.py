@@ -163,13 +163,17 @@ def prepare(connection: Connection, name: str) -> bool:
 
 def _format(connection: Connection, name: str) -> int:
     """Return the format of the tables; 0 where there are none."""
-    if _scalar(connection, "SELECT to_regclass('lte_meta')") is None:
-        return 0
+    # Not to_regclass(): it may still not see what has been made while this transaction
+    # waited for its turn, as it remembers that there was nothing.
     columns = _scalar(
         connection,
-        "SELECT string_agg(attname::text, ',' ORDER BY attnum) FROM pg_attribute "
-        "WHERE attrelid = to_regclass('lte_meta') AND attnum > 0 AND NOT attisdropped",
+        "SELECT string_agg(a.attname::text, ',' ORDER BY a.attnum) "
+        "FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid "
+        "WHERE c.relname = 'lte_meta' AND pg_table_is_visible(c.oid) "
+        "AND a.attnum > 0 AND NOT a.attisdropped",
     )
+    if columns is None:
+        return 0
     found = None
     if columns == "name,value":
         found = _scalar(connection, "SELECT value FROM lte_meta WHERE name = 'format'")

@@ -29,7 +29,7 @@ from lte_chains.store.postgres.proposals import ProposalTransaction
 from lte_chains.store.postgres.reembed import reembed
 from lte_chains.store.postgres.schema import tag_of
 from lte_chains.store.postgres.search import APPROXIMATE_FROM, build_index, find_room, nearest
-from lte_chains.store.postgres.vectors import claim_space, read_space, read_vectors
+from lte_chains.store.postgres.vectors import read_space, read_vectors
 from lte_chains.store.rows import decode, encode, moment
 
 _log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class PostgresStore:
             return []
         contents = [encode(edit) for edit in edits]
         with self._writing(namespace, "add", if_revision) as transaction:
-            claim_space(transaction.connection, VectorSpace(fingerprint, vectors[0].shape[-1]))
+            transaction.claim_space(VectorSpace(fingerprint, vectors[0].shape[-1]))
             return transaction.put(edits, contents, vectors, takes or [None] * len(edits))
 
     def propose(
@@ -137,7 +137,7 @@ class PostgresStore:
             return []
         contents = [encode(edit) for edit in edits]
         with self._writing(namespace, "propose", if_revision) as transaction:
-            claim_space(transaction.connection, VectorSpace(fingerprint, vectors[0].shape[-1]))
+            transaction.claim_space(VectorSpace(fingerprint, vectors[0].shape[-1]))
             return transaction.propose(edits, contents, vectors)
 
     def pending(self, namespace: str) -> list[Edit]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from sqlalchemy import Connection, text
@@ -63,29 +62,3 @@ def read_vectors(connection: Connection, room: int, keys: Sequence[int]) -> dict
         for key, vector in cursor:
             own.setdefault(key, []).append(vector.to_numpy())
     return {key: np.stack(vectors) for key, vectors in own.items()}
-
-
-def copy_vectors(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Write vectors: a room, a key, a position, whether it is live, and the vector itself."""
-    copy_rows(
-        connection,
-        "lte_vectors",
-        ("room", "key", "position", "live", "vector"),
-        ("int4", "int8", "int2", "bool", "vector"),
-        rows,
-    )
-
-
-def copy_rows(
-    connection: Connection,
-    table: str,
-    columns: Sequence[str],
-    types: Sequence[str],
-    rows: Iterable[tuple[Any, ...]],
-) -> None:
-    """Write rows with COPY in binary, in their order."""
-    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
-    with driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(types)
-        for row in rows:
-            copy.write_row(row)

@@ -20,7 +20,8 @@ from lte_chains.store.postgres.schema import tag_of
 from lte_chains.store.rows import decode, moment
 
 _LIVE = text(
-    """SELECT v.* FROM (
+    """SELECT v.*, (SELECT max(e.version) FROM lte_events AS e
+        WHERE e.room = v.room AND e.tag = v.tag) AS latest FROM (
         SELECT key FROM lte_live WHERE room = :room AND tag = ANY(:tags)
         UNION SELECT key FROM lte_live WHERE room = :room AND digest = ANY(:digests)
         UNION SELECT key FROM lte_live WHERE room = :room AND base = ANY(:bases)
@@ -128,9 +129,10 @@ class WorkingSet:
             "bases": [tag_of(slot) for slot in slots],
         }
         for row in self._connection.execute(_LIVE, parameters).mappings():
-            wanted[row["tag"]] = row["id"]
+            wanted.pop(row["tag"], None)
+            self._latest[row["id"]] = row["latest"]
             self.keep(stored_edit(row))
-        if wanted:
+        if wanted:  # what is not live now may have been
             parameters = {"room": self._room, "tags": list(wanted)}
             for latest in self._connection.execute(_LATEST, parameters):
                 self._latest[wanted[latest.tag]] = latest.version

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, text
+import psycopg
+from psycopg.sql import SQL, Identifier
+from sqlalchemy import Connection
 
 from lte_chains.store.base import Action, Vectors
+from lte_chains.store.postgres.database import Raw, driver
+from lte_chains.store.postgres.rows import TABLES, copy_rows, insert_rows
 from lte_chains.store.postgres.schema import tag_of
-from lte_chains.store.postgres.vectors import copy_rows, copy_vectors
 from lte_chains.store.postgres.working_set import LiveEdit, base_of
-from lte_chains.store.rows import CONTENT, Content
+from lte_chains.store.rows import Content
 
-_VERSION_COLUMNS = ("room", "key", "id", "tag", "version", "revision", *CONTENT, "slot", "digest")
-_VERSION_TYPES = (
-    *("int4", "int8", "text", "uuid", "int4", "int8"),
-    *("int2" if name == "many_valued" else "text" for name in CONTENT),
-    *("text", "bytea"),
-)
-_UNLIVE = """UPDATE lte_vectors SET live = false
-    WHERE room = :room AND key = ANY(:keys) AND live"""
-_RELIVE = """UPDATE lte_vectors SET live = true
-    WHERE room = :room AND key = ANY(:keys) AND NOT live"""
+_FEW = 60
+"""Versions and events that are written in one message, at most."""
+_TURN = """UPDATE lte_vectors SET live = %(now)s
+    WHERE room = %(room)s AND key = ANY(%(keys)s) AND live <> %(now)s"""
 
 
 @dataclass(frozen=True)
@@ -79,86 +77,64 @@ class Writes:
 
     def flush(self) -> None:
         """Write everything, and begin anew."""
-        new = self.versions.keys()
         live = {edit.key: edit for edit in self._live.values() if edit is not None}
-        self._turn(_UNLIVE, self._ended - new, -1)
-        self._turn(_RELIVE, live.keys() - new, 1)
-        self._write_versions(live)
-        self._write_live(live.values())
-        self._write_pending()
-        self._copy(
-            "lte_events",
-            ("room", "revision", "action", "id", "tag", "version", "superseded_by"),
-            ("int4", "int8", "text", "text", "uuid", "int4", "text"),
-            self._events,
-        )
+        # Few rows go to the server in one message; many by COPY, which cannot be in one.
+        few = len(self.versions) + len(self._events) <= _FEW
+        raw = driver(self.connection)
+        with raw.pipeline() if few else nullcontext():
+            turned = [*self._turn(raw, live)]
+            self._forget(raw)
+            for table, rows in self._rows(live).items():
+                if rows:
+                    (insert_rows if few else copy_rows)(raw, TABLES[table], rows)
+        self.wordings += sum(sign * cursor.rowcount for cursor, sign in turned)
+        self.wordings += sum(len(v.vectors) for v in self.versions.values() if v.key in live)
         for collected in (self.versions, self.pending, self._live, self._ended, self._events):
             collected.clear()
 
-    def _turn(self, statement: str, keys: Iterable[int], sign: int) -> None:
+    def _turn(
+        self, raw: Raw, live: Mapping[int, LiveEdit]
+    ) -> Iterator[tuple[psycopg.Cursor[Any], int]]:
         """Mark the vectors of stored versions as live, or as live no longer."""
-        if listed := list(keys):
-            parameters = {"room": self.room, "keys": listed}
-            self.wordings += sign * self.connection.execute(text(statement), parameters).rowcount
+        for now, keys, sign in ((False, self._ended, -1), (True, set(live), 1)):
+            if stored := list(keys - self.versions.keys()):
+                yield raw.execute(_TURN, {"room": self.room, "keys": stored, "now": now}), sign
 
-    def _write_versions(self, live: dict[int, LiveEdit]) -> None:
-        rows = [
-            (
-                *(self.room, v.key, v.id, tag_of(v.id), v.version, v.revision),
-                *(*v.content, v.slot, v.digest),
-            )
-            for v in self.versions.values()
-        ]
-        self._copy("lte_versions", _VERSION_COLUMNS, _VERSION_TYPES, rows)
-        self.wordings += sum(len(v.vectors) for v in self.versions.values() if v.key in live)
-        copy_vectors(
-            self.connection,
-            (
-                (self.room, v.key, position, v.key in live, vector)
-                for v in self.versions.values()
+    def _forget(self, raw: Raw) -> None:
+        """Delete the rows that say what was live and pending under the ids that have changed."""
+        touched = ((self._live, "lte_live"), (self._live, "lte_other_slots"))
+        for ids, table in (*touched, (self.pending, "lte_pending")):
+            if tags := [tag_of(id_) for id_ in ids]:
+                statement = SQL("DELETE FROM {} WHERE room = %s AND tag = ANY(%s)")
+                raw.execute(statement.format(Identifier(table)), (self.room, tags))
+
+    def _rows(self, live: Mapping[int, LiveEdit]) -> dict[str, list[tuple[Any, ...]]]:
+        """Return the rows that each table gets."""
+        room, versions = self.room, self.versions.values()
+        return {
+            "lte_versions": [
+                (
+                    *(room, v.key, v.id, tag_of(v.id), v.version, v.revision),
+                    *(*v.content, v.slot, v.digest),
+                )
+                for v in versions
+            ],
+            "lte_vectors": [
+                (room, v.key, position, v.key in live, vector)
+                for v in versions
                 for position, vector in enumerate(v.vectors)
-            ),
-        )
-
-    def _write_live(self, live: Iterable[LiveEdit]) -> None:
-        for table in ("lte_live", "lte_other_slots"):
-            self._forget(table, self._live)
-        rows = [
-            (self.room, tag_of(e.id), e.key, e.slot and tag_of(base_of(e.slot)), e.digest)
-            for e in live
-        ]
-        columns = ("room", "tag", "key", "base", "digest")
-        self._copy("lte_live", columns, ("int4", "uuid", "int8", "uuid", "bytea"), rows)
-        others = [
-            (self.room, tag_of(base_of(slot)), tag_of(edit.id))
-            for edit in live
-            for slot in edit.other_slots
-        ]
-        self._copy("lte_other_slots", ("room", "base", "tag"), ("int4", "uuid", "uuid"), others)
-
-    def _write_pending(self) -> None:
-        self._forget("lte_pending", self.pending)
-        rows = [
-            (self.room, tag_of(id_), *held)
-            for id_, held in self.pending.items()
-            if held is not None
-        ]
-        columns, types = ("room", "tag", "key", "digest"), ("int4", "uuid", "int8", "bytea")
-        self._copy("lte_pending", columns, types, rows)
-
-    def _forget(self, table: str, ids: Iterable[str]) -> None:
-        if tags := [tag_of(id_) for id_ in ids]:
-            self.connection.execute(
-                text(f"DELETE FROM {table} WHERE room = :room AND tag = ANY(:tags)"),  # noqa: S608
-                {"room": self.room, "tags": tags},
-            )
-
-    def _copy(
-        self,
-        table: str,
-        columns: Sequence[str],
-        types: Sequence[str],
-        rows: Sequence[tuple[Any, ...]],
-    ) -> None:
-        if rows:
-            copy_rows(self.connection, table, columns, types, rows)
+            ],
+            "lte_live": [
+                (room, tag_of(e.id), e.key, e.slot and tag_of(base_of(e.slot)), e.digest)
+                for e in live.values()
+            ],
+            "lte_other_slots": [
+                (room, tag_of(base_of(slot)), tag_of(e.id))
+                for e in live.values()
+                for slot in e.other_slots
+            ],
+            "lte_pending": [
+                (room, tag_of(id_), *held) for id_, held in self.pending.items() if held is not None
+            ],
+            "lte_events": self._events,
+        }
