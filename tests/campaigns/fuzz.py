@@ -9,6 +9,7 @@ logs and saved indexes, and command lines.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import shutil
@@ -188,6 +189,7 @@ class CommandLine:
     share = 0.2
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._store = folder / "cli.db"
         self._places = [str(folder / name) for name in ("cli.db", "out.jsonl", "no/file", "")]
         with EditMemory.open(self._store, embeddings=EMBEDDINGS, namespace="kept") as memory:
@@ -220,7 +222,8 @@ class CommandLine:
         # Not what is meant to destroy, with the very file, and no namespace that is watched.
         if words[0] == "restore" or (words[0] in ("export", "backup") and words[1:]):
             words = [word for word in words if word not in (str(self._store), "--replace")]
-        with self._patch:
+        # In the folder: a word may be taken for the name of a file to write.
+        with self._patch, contextlib.chdir(self._folder):
             result = self._runner.invoke(app, words)
         error = result.exception
         assert error is None or isinstance(error, SystemExit), (words, repr(error))
