@@ -75,14 +75,19 @@ class PostgresStore:
             The tables are made in the first schema of its search path.
         durability: "full" for the above; "normal" not to wait for the server's disk,
             so that a crash of the server may take the last calls, each of them whole.
+        approximate_from: Live vectors of one namespace from which on it gets an HNSW
+            index; see `lte_chains.store.postgres.search.APPROXIMATE_FROM`.
 
     Raises:
         ConfigError: The URL cannot be read, or there is no such durability.
         StoreError: The database cannot be used; the message says what to do.
     """
 
-    def __init__(self, url: str, *, durability: Durability = "full") -> None:
+    def __init__(
+        self, url: str, *, durability: Durability = "full", approximate_from: int | None = None
+    ) -> None:
         """Connect, and make the tables or bring them up to date."""
+        self._approximate_from = APPROXIMATE_FROM if approximate_from is None else approximate_from
         self._database = PostgresDatabase(url, durability=durability)
         self._building: set[str] = set()
         try:
@@ -291,7 +296,7 @@ class PostgresStore:
             )
             yield transaction
             transaction.finish()
-        if transaction.unindexed >= APPROXIMATE_FROM and namespace not in self._building:
+        if transaction.unindexed >= self._approximate_from and namespace not in self._building:
             self._building.add(namespace)
             threading.Thread(target=self._build, args=(namespace,), daemon=True).start()
 
