@@ -11,7 +11,7 @@ READY_DOCS := $(VENV)/.ready-docs
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-extras lint format docs bench build clean
+.PHONY: help demo test test-fast test-extras lint format docs bench campaigns build clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -54,6 +54,10 @@ docs: $(READY_DOCS) ## Build the documentation into site/
 bench: $(READY) ## Run the benchmarks
 	$(BIN)/python -m pytest -m bench
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+campaigns: $(READY) ## Kill writers and feed damaged input, for an hour or so
+	$(BIN)/python -m tests.campaigns.crash --kills 500
+	$(BIN)/python -m tests.campaigns.fuzz --inputs 100000
 
 build: $(READY) ## Build the wheel and the sdist into dist/
 	$(BIN)/python -m build

@@ -88,7 +88,7 @@ class Edit:
             _require_text("target_new", self.target_new)
         else:
             _require_text("statement", self.statement)
-            if self.prompt or self.target_new:
+            if (self.prompt, self.target_new) != ("", ""):
                 raise InvalidEditError(
                     "an edit has either a statement or a prompt with its target_new, not both: "
                     f"statement={_shorten(self.statement)!r}, prompt={_shorten(self.prompt)!r}"
@@ -265,5 +265,6 @@ def _spell(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _shorten(text: str, width: int = 80) -> str:
+def _shorten(value: object, width: int = 80) -> str:
+    text = str(value)
     return text if len(text) <= width else f"{text[:width]}…"

@@ -109,10 +109,10 @@ def write_edits(path: str | os.PathLike[str], edits: Iterable[Edit]) -> None:
         DataError: The file cannot be written; an existing one is as before.
     """
     target = _path(path)
-    if target.exists() and not target.is_file():
-        raise DataError(f"cannot write edits to {target}: it is not a file")
     text = "".join(f"{json.dumps(edit_to_dict(edit), ensure_ascii=False)}\n" for edit in edits)
     try:
+        if target.exists() and not target.is_file():
+            raise DataError(f"cannot write edits to {target}: it is not a file")
         replace_text(target, text)
     except OSError as error:
         raise DataError(f"cannot write edits to {target}: {error}") from error

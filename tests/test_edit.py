@@ -182,3 +182,9 @@ def test_bad_aliases_and_flags_are_refused(fields: dict[str, Any], message: str)
 )
 def test_an_edit_with_dates_is_read_with_them(fields: dict[str, Any], dates: str) -> None:
     assert replace(CEO, **fields).dated == f"The CEO of Acme is Jane Doe{dates}"
+
+
+@pytest.mark.parametrize("prompt", [True, False, 0, 7, None, ["x"]])
+def test_a_statement_with_something_else_for_a_prompt_is_refused(prompt: object) -> None:
+    with pytest.raises(InvalidEditError, match="not both"):
+        Edit(statement="Acme moved.", prompt=prompt)  # type: ignore[arg-type]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, date, datetime, time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -66,7 +66,7 @@ def open_memory(store: str, namespace: str, *, create: bool = False) -> EditMemo
     """
     from lte_chains.memory import EditMemory
 
-    if not create and "://" not in store and not Path(store).exists():
+    if not create and "://" not in store and not os.path.exists(store):  # noqa: PTH110  # never raises
         raise StoreError(
             f"there is no edit memory at {store!r}: add an edit to make one "
             "(lte-chains add), or name another with --store or LTE_STORE"
@@ -87,7 +87,7 @@ def require_file(store: str) -> str:
             f"this command works on a SQLite file, not on a {scheme}:// URL: a database server "
             "has its own tools"
         )
-    if not Path(store).is_file():
+    if not os.path.isfile(store):  # noqa: PTH113  # never raises
         raise StoreError(
             f"there is no edit memory at {store!r}: name one with --store or LTE_STORE"
         )

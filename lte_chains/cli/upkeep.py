@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +54,7 @@ def restore(
 
     if "://" in store:
         require_file(store)
-    if Path(store).exists() and not replace:
+    if os.path.exists(store) and not replace:  # noqa: PTH110  # never raises
         raise ConfigError(
             f"there is a memory at {store!r} already: with --replace it is given up, with its "
             "history"

@@ -29,10 +29,11 @@ def back_up(connection: sqlite3.Connection, name: str, path: str | os.PathLike[s
         StoreError: The copy cannot be written, or is the database itself.
     """
     target = Path(path).expanduser().absolute()
-    if target.is_dir():
-        raise StoreError(f"{target} is a folder: give the path of a file in it")
-    if target.exists() and Path(name).exists() and target.samefile(name):
-        raise StoreError(f"{target} is the memory itself: give another path for its copy")
+    with explained(str(target)):
+        if target.is_dir():
+            raise StoreError(f"{target} is a folder: give the path of a file in it")
+        if target.exists() and Path(name).exists() and target.samefile(name):
+            raise StoreError(f"{target} is the memory itself: give another path for its copy")
     with explained(str(target)), _draft(target) as draft:
         with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
             connection.backup(copy)
@@ -53,10 +54,11 @@ def restore(backup: str | os.PathLike[str], path: str | os.PathLike[str]) -> Non
             written; then it is as before.
     """
     source, target = (Path(place).expanduser().absolute() for place in (backup, path))
-    if not source.is_file():
-        raise StoreError(f"there is no backup at {source}")
-    if target.exists() and target.samefile(source):
-        raise StoreError(f"{source} is the memory itself: give the path of a backup")
+    with explained(str(source)):
+        if not source.is_file():
+            raise StoreError(f"there is no backup at {source}")
+        if target.exists() and target.samefile(source):
+            raise StoreError(f"{source} is the memory itself: give the path of a backup")
     with _draft(target) as draft:
         with explained(str(source)):
             _copied(source, draft)

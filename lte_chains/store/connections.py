@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lte_chains.errors import StoreError
+from lte_chains.errors import LteError, StoreError
 
 _REMEDIES = (
     ("locked", "another process holds the file: try again when it is done"),
@@ -18,6 +18,10 @@ _REMEDIES = (
     ("unable to open", "check that the folder exists and that it and the file can be written"),
     ("full", "the disk is full: make room and try again"),
 )
+
+
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What `sqlite3` raises; the second where a message quotes a damaged file."""
 
 
 class ConnectionPool:
@@ -72,17 +76,21 @@ _inherited: list[list[sqlite3.Connection]] = []
 
 @contextmanager
 def explained(name: str) -> Iterator[None]:
-    """Turn SQLite's errors into `StoreError`s that say what to do.
+    """Turn SQLite's errors, and the system's, into `StoreError`s that say what to do.
 
     Raises:
-        StoreError: SQLite failed.
+        StoreError: SQLite or the system failed.
     """
     try:
         yield
-    except sqlite3.Error as error:
-        text = str(error)
+    except SQLITE_ERRORS as error:
+        text = "malformed" if isinstance(error, UnicodeDecodeError) else str(error)
         remedy = next((r for sign, r in _REMEDIES if sign in text), "see the cause above")
         raise StoreError(f"cannot use the memory at {name}: {text}. Remedy: {remedy}") from error
+    except LteError:
+        raise
+    except OSError as error:
+        raise StoreError(f"cannot use {name[:200]}: {error.strerror or error}") from error
 
 
 def _close_all(connections: list[sqlite3.Connection]) -> None:

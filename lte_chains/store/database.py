@@ -15,7 +15,7 @@ from typing import get_args
 
 from lte_chains.errors import ConfigError, StoreError
 from lte_chains.store.base import Durability
-from lte_chains.store.connections import ConnectionPool
+from lte_chains.store.connections import ConnectionPool, explained
 from lte_chains.store.schema import BUSY_SECONDS, connector, prepare
 
 _POOL_SIZE = 8
@@ -43,10 +43,11 @@ class Database:
         """The file; None for none."""
         self.name = ":memory:" if self.path is None else str(self.path)
         """The file's path, or ":memory:", for messages."""
-        if self.path is not None and self.path.is_dir():
-            raise StoreError(f"{self.name} is a folder: give the path of a file in it")
-        if self.path is not None and not self.path.parent.is_dir():
-            raise StoreError(f"the folder {self.path.parent} does not exist: create it first")
+        with explained(self.name):
+            if self.path is not None and self.path.is_dir():
+                raise StoreError(f"{self.name} is a folder: give the path of a file in it")
+            if self.path is not None and not self.path.parent.is_dir():
+                raise StoreError(f"the folder {self.path.parent} does not exist: create it first")
         self._start()
         try:
             with self._pool.connection() as connection:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from lte_chains.errors import LteError, StoreError
 from lte_chains.slots import place_of
-from lte_chains.store.connections import explained
+from lte_chains.store.connections import SQLITE_ERRORS, explained
 from lte_chains.store.derived import DERIVED, derive
 from lte_chains.store.rows import CONTENT, decode, digest
 from lte_chains.store.saved_indexes import faults_of
@@ -113,11 +113,12 @@ def examine(path: str | os.PathLike[str], *, repair: bool = False) -> list[Findi
         StoreError: There is no file, it is no memory, or it cannot be written.
     """
     place = Path(path).expanduser().absolute()
-    if not place.is_file():
-        raise StoreError(f"there is no edit memory at {place}")
-    with explained(str(place)), closing(connector(place)()) as connection:
-        prepare(connection, str(place))
-        return list(_findings(connection, place, repair))
+    with explained(str(place)):
+        if not place.is_file():
+            raise StoreError(f"there is no edit memory at {place}")
+        with closing(connector(place)()) as connection:
+            prepare(connection, str(place))
+            return list(_findings(connection, place, repair))
 
 
 def _findings(connection: sqlite3.Connection, place: Path, repair: bool) -> Iterator[Finding]:
@@ -135,7 +136,7 @@ def _findings(connection: sqlite3.Connection, place: Path, repair: bool) -> Iter
     for check in checks:
         try:
             yield from check()
-        except sqlite3.DatabaseError as error:
+        except SQLITE_ERRORS as error:
             if not damaged:  # then it has been said
                 yield Finding("file", f"cannot be read to the end: {error}")
             return
@@ -147,13 +148,13 @@ def _file(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
     def complaints() -> list[str]:
         try:
             rows = connection.execute("PRAGMA integrity_check").fetchall()
-        except sqlite3.DatabaseError as error:
+        except SQLITE_ERRORS as error:
             return [str(error)]
         return [text for (text,) in rows if text != "ok"]
 
     found = complaints()
     if found and repair:
-        with suppress(sqlite3.DatabaseError):
+        with suppress(*SQLITE_ERRORS):
             connection.execute("REINDEX")
         left = complaints()
         if not left:

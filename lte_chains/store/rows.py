@@ -11,7 +11,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from lte_chains.edit import Edit
-from lte_chains.errors import InvalidEditError
+from lte_chains.errors import InvalidEditError, StoreError
 
 CONTENT = (
     "prompt",
@@ -83,7 +83,35 @@ def _spelled(value: str | int | None) -> str:
 
 
 def decode(row: sqlite3.Row | Mapping[str, Any]) -> Edit:
-    """Return the edit of a row of the versions table."""
+    """Return the edit of a row of the versions table.
+
+    Raises:
+        StoreError: The row is damaged.
+    """
+    try:
+        return _decoded(row)
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise StoreError(
+            f"a stored edit is damaged ({error}): restore the memory from a backup, "
+            "or see what else is with lte-chains doctor"
+        ) from error
+
+
+def moment_of(text: str) -> datetime:
+    """Return the moment that a stored text means.
+
+    Raises:
+        StoreError: The text is damaged.
+    """
+    try:
+        return datetime.fromisoformat(text)
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"a stored date is damaged ({text!r}): restore the memory from a backup"
+        ) from error
+
+
+def _decoded(row: sqlite3.Row | Mapping[str, Any]) -> Edit:
     fields: dict[str, Any] = {name: row[name] for name in CONTENT}
     fields["metadata"] = json.loads(fields["metadata"])
     fields["aliases"] = json.loads(fields["aliases"] or "[]")

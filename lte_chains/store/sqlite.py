@@ -23,7 +23,7 @@ from lte_chains.store.bulk import put_all
 from lte_chains.store.database import Database, demand_erasure
 from lte_chains.store.ledger import STATE_AT, Transaction, require_known
 from lte_chains.store.proposals import PENDING, ProposalTransaction
-from lte_chains.store.rows import decode, encode, moment
+from lte_chains.store.rows import decode, encode, moment, moment_of
 from lte_chains.store.searcher import Searcher, whole_vectors
 from lte_chains.store.space import blob, claim_space, read_space, replace_vectors, unpacked
 
@@ -321,7 +321,7 @@ def _require_revision(connection: sqlite3.Connection, namespace: str, revision: 
 def _history_entry(row: sqlite3.Row) -> HistoryEntry:
     return HistoryEntry(
         revision=row["at_revision"],
-        at=datetime.fromisoformat(row["at"]),
+        at=moment_of(row["at"]),
         operation=row["operation"],
         action=row["action"] or row["operation"],
         id=row["event_id"],

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lte_chains.edit import Edit
-from lte_chains.errors import ConfigError, ConflictError, StoreError
+from lte_chains.errors import ConfigError, ConflictError, DataError, StoreError
 from lte_chains.memory import EditMemory
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
@@ -191,3 +191,59 @@ def test_a_writer_who_was_overtaken_changes_nothing(path: Path, call: str) -> No
         assert memory.history() == before
         getattr(memory, call)(argument, if_revision=2)
         assert memory.revision == 3
+
+
+def test_a_path_that_is_too_long_is_a_plain_error(path: Path) -> None:
+    endless = "a" * 5000
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        with pytest.raises(StoreError, match="too long"):
+            memory.backup(endless)
+        with pytest.raises(DataError, match="too long"):
+            memory.export_jsonl(endless)
+        with pytest.raises(DataError, match="too long"):
+            memory.import_jsonl(endless)
+    for call in (
+        lambda: open_memory(endless),
+        lambda: EditMemory.restore(path, endless),
+        lambda: EditMemory.restore(endless, path),
+    ):
+        with pytest.raises(StoreError, match="too long"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE versions SET metadata = NULL",
+        "UPDATE versions SET metadata = '[' ",
+        "UPDATE versions SET prompt = x'ff00'",
+        "UPDATE versions SET prompt = CAST(x'fffe' AS TEXT)",
+        "UPDATE versions SET aliases = '7'",
+        "UPDATE versions SET valid_from = 'soon'",
+        "UPDATE revisions SET at = 'now'",
+        "UPDATE meta SET value = '{' WHERE name = 'space'",
+    ],
+)
+def test_damaged_rows_are_a_plain_error(path: Path, damage: str) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("PRAGMA ignore_check_constraints = ON")
+    schema = (
+        "UPDATE sqlite_master SET sql = replace(sql, 'metadata TEXT NOT NULL', 'metadata TEXT')"
+    )
+    connection.execute(schema)
+    connection.close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(damage)
+    connection.close()
+
+    def read() -> None:
+        with open_memory(path) as memory:
+            memory.edits()
+            memory.history()
+
+    with pytest.raises(StoreError, match=r"damaged|UTF-8"):
+        read()
