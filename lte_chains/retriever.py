@@ -32,6 +32,7 @@ from lte_chains.retrieval.hop_rules import HopRules, rules_for
 from lte_chains.retrieval.hops import chains, follow
 from lte_chains.retrieval.requests import Look, Steps
 from lte_chains.scope import ScopeGate, SimilarityGate
+from lte_chains.scope.default import default_gate
 
 CANDIDATES = 10
 """How many edits are searched and gated, at least; k of those in scope are kept."""
@@ -73,10 +74,10 @@ class EditRetriever(VectorStoreRetriever):
     """The memory that is searched."""
     k: int = 3
     """Most edits that one query gets; the LTE paper uses 3."""
-    gate: ScopeGate | None = Field(default_factory=SimilarityGate)
-    """Decides what is in scope: by default the similarity gate, with the threshold that was
-    calibrated for the memory's embedder. An explicit None holds everything in scope, and then
-    no hops are followed."""
+    gate: ScopeGate | None = Field(default_factory=default_gate)
+    """Decides what is in scope: by default the trained gate, and where PyTorch is not installed
+    the similarity gate, with the threshold that was calibrated for the memory's embedder. An
+    explicit None holds everything in scope, and then no hops are followed."""
     hops: int = 3
     """How many edits one edit may lead to, one after the other; 0 follows none. A chain takes
     part in `k`: for questions over four facts, let that be 4 or more."""

@@ -83,7 +83,7 @@ def test_the_threshold_follows_the_memory_when_it_is_embedded_anew(memory):
         fingerprint = "all-MiniLM-L6-v2:test"
 
     question = "The CEO and of Acme is called"
-    retriever = memory.as_retriever()
+    retriever = memory.as_retriever(gate=SimilarityGate())
     score = retriever.candidates(question)[0].score
     assert CALIBRATED_THRESHOLDS["all-MiniLM-L6-v2"] <= score < UNCALIBRATED_THRESHOLD
     assert retriever.retrieve(question) == []

@@ -58,8 +58,8 @@ class CrossEncoderGate:
         >>> ceo = Edit(prompt="The CEO of Acme is", target_new="Jane", subject="Acme")
         >>> seat = Edit(prompt="Acme is based in", target_new="Oslo", subject="Acme")
         >>> found = [EditMatch(ceo, 0.9), EditMatch(seat, 0.8)]
-        >>> judged = CrossEncoderGate().judge("Who is the boss at Acme?", found)  # doctest: +SKIP
-        >>> [match.in_scope for match in judged]  # doctest: +SKIP
+        >>> judged = CrossEncoderGate().judge("Who is the boss at Acme?", found)
+        >>> [match.in_scope for match in judged]
         [True, False]
     """
 
@@ -77,7 +77,7 @@ class CrossEncoderGate:
             isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1
         ):
             raise ConfigError(f"threshold must be a probability in [0, 1], or None, not {value!r}")
-        missing = [name for name in _NEEDED if find_spec(name) is None]
+        missing = _missing()
         if missing:
             raise MissingExtraError(missing[0], "offline")
         object.__setattr__(self, "path", Path(self.path))
@@ -86,6 +86,11 @@ class CrossEncoderGate:
             object.__setattr__(self, "threshold", settings["threshold"])
         if self.calibration is None:
             object.__setattr__(self, "calibration", Calibration(**settings["calibration"]))
+
+    @staticmethod
+    def usable() -> bool:
+        """Tell whether everything that the gate needs is installed."""
+        return not _missing()
 
     def judge(self, query: str, matches: Sequence[EditMatch]) -> list[EditMatch]:
         """Return the matches with `in_scope` set, and as their scores the probabilities."""
@@ -122,7 +127,7 @@ class CrossEncoderGate:
 
         Example:
             >>> edit = Edit(prompt="The CEO of Acme is", target_new="Jane", subject="Acme")
-            >>> CrossEncoderGate().probabilities([("Who wrote Hamlet?", edit)])  # doctest: +SKIP
+            >>> CrossEncoderGate().probabilities([("Who wrote Hamlet?", edit)])
             [0.0...]
         """
         calibration = self.calibration or Calibration()
@@ -254,6 +259,10 @@ class _Scorer:
                 for place, score in zip(places, found, strict=True):
                     scores[place] = score
         return scores
+
+
+def _missing() -> list[str]:
+    return [name for name in _NEEDED if find_spec(name) is None]
 
 
 def _settings(folder: Path) -> dict[str, Any]:
