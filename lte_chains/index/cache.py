@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import sys
 import time
 import uuid
@@ -36,6 +37,7 @@ _FORMAT = f"lte-chains index 1 {sys.byteorder}"
 _LONGEST_HEADER = 1 << 20
 _WORDS = 512
 """64-bit words that are summed up together: a page of 4 KiB."""
+_DRAFT = re.compile(r"-[0-9a-f]{16}-[0-9a-f]{32}$")
 _ABANDONED_SECONDS = 3600.0
 
 
@@ -93,11 +95,15 @@ def place_of(database: Path, namespace: str) -> Path:
     return database.with_name(f"{database.name}-index-{mark}")
 
 
-def places_of(database: Path) -> list[Path]:
-    """Return the saved indexes of all namespaces of a database, unfinished ones too."""
+def places_of(database: Path, *, unfinished: bool = False) -> list[Path]:
+    """Return the saved indexes of all namespaces of a database, and what writers left behind.
+
+    What is perhaps being written at this moment is among them only if `unfinished`.
+    """
     prefix = f"{database.name}-index-"
     with suppress(OSError):
-        return [path for path in database.parent.iterdir() if path.name.startswith(prefix)]
+        found = [path for path in database.parent.iterdir() if path.name.startswith(prefix)]
+        return [path for path in found if unfinished or not _is_being_written(path)]
     return []
 
 
@@ -248,9 +254,17 @@ def _sweep(place: Path) -> None:
     """Delete what writers that were killed have left behind."""
     with suppress(OSError):
         for path in place.parent.iterdir():
-            unfinished = path.name.startswith(f"{place.name}-")
-            if unfinished and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+            if path.name.startswith(f"{place.name}-") and not _is_being_written(path):
                 path.unlink(missing_ok=True)
+
+
+def _is_being_written(path: Path) -> bool:
+    """Tell whether a file is an unfinished one that may have a writer yet."""
+    try:
+        age = time.time() - path.stat().st_mtime
+    except OSError:
+        return True  # it was: now it has its name, or is gone
+    return _DRAFT.search(path.name) is not None and age < _ABANDONED_SECONDS
 
 
 def _sync_folder(folder: Path) -> None:

@@ -95,7 +95,7 @@ class SavedIndexes:
 
         if self._database.path is None:
             return
-        places = cache.places_of(self._database.path)
+        places = cache.places_of(self._database.path, unfinished=True)
         if namespace is not None:
             own = cache.place_of(self._database.path, namespace).name
             places = [place for place in places if place.name.startswith(own)]

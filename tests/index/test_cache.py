@@ -87,13 +87,17 @@ def test_a_damaged_file_is_passed_over(index: VectorIndex, tmp_path: Path, seed:
 def test_what_killed_writers_left_is_swept_later(
     index: VectorIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = tmp_path / "x"
-    (tmp_path / "x-unfinished").write_bytes(b"half")
+    database = tmp_path / "edits.db"
+    place = cache.place_of(database, "default")
+    unfinished = place.with_name(f"{place.name}-{'0' * 32}")
+    unfinished.write_bytes(b"half")
     cache.save(place, index.view, STAMP)
-    assert (tmp_path / "x-unfinished").exists()
+    assert unfinished.exists()  # it may have a writer
+    assert cache.places_of(database) == [place]
     monkeypatch.setattr(cache, "_ABANDONED_SECONDS", -1.0)
+    assert set(cache.places_of(database)) == {place, unfinished}
     cache.save(place, index.view, STAMP)
-    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert cache.places_of(database) == [place]
 
 
 def test_a_write_that_fails_leaves_the_earlier_file(
