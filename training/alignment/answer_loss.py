@@ -32,7 +32,8 @@ class AnswerLossTrainer(SFTTrainer):
             return
         # Past the limit the remaining shapes would run uncompiled.
         torch._dynamo.config.recompile_limit = _SHAPES
-        self.model.get_decoder().compile(dynamic=False)
+        model: Any = self.model
+        model.get_decoder().compile(dynamic=False)
 
     def compute_loss(
         self,

@@ -14,7 +14,7 @@ from transformers.trainer_callback import TrainerCallback
 _FILE = "average.safetensors"
 
 
-class WeightAverage(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+class WeightAverage(TrainerCallback):
     """Average the trained weights over the updates, and end with the average.
 
     The first updates count less than `decay` says, or else the average would still
