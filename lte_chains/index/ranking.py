@@ -18,6 +18,10 @@ _MARGIN = 8
 """Edits looked at beyond those that are wanted, so that ties at the border are seen whole."""
 
 
+_ROUGH = 48
+"""Fewest rows of a block that are looked at."""
+
+
 @dataclass(frozen=True)
 class View:
     """The rows of one revision; they never change."""
@@ -39,6 +43,8 @@ class View:
         """Yield all edits as (key, cosine), best first; see `VectorIndex.ranked`."""
         width = (first + _MARGIN) * self.wordings
         query = Query.of(vector) if self.sealed else None
+        if query is not None:
+            width = max(width, _ROUGH)  # to look further costs less than to look again
         known: dict[int, float] = {}
         done: set[int] = set()
         while True:
@@ -51,7 +57,7 @@ class View:
                 part = [key for key, _ in bounds[place : place + chunk]]
                 self._score([key for key in part if key not in known], vector, known, fetch)
                 scores.update((key, known[key]) for key in part if key in known)
-                place, chunk = place + len(part), chunk * 2
+                place += len(part)
                 # Nothing that was not looked at can be better than this.
                 frontier = bounds[place][1] if place < len(bounds) else beyond
                 sure = [pair for pair in scores.items() if pair[1] > frontier]
@@ -61,6 +67,7 @@ class View:
                     done.update(key for key, _ in fresh)
                 if place >= len(bounds):
                     break
+                chunk = _reach(bounds, place, scores, len(done) + first) or chunk * 2
             if beyond == -np.inf:
                 return
             width *= 4
@@ -94,3 +101,16 @@ class View:
                 keys = [key for key in keys if key not in found]
         if keys:
             known |= best_of(fetch(keys), vector)
+
+
+def _reach(
+    bounds: Sequence[tuple[int, float]], place: int, scores: Mapping[int, float], wanted: int
+) -> int:
+    """Return how many more edits may be among the best `wanted`; 0 if that cannot be told yet."""
+    if len(scores) < wanted:
+        return 0
+    least = sorted(scores.values(), reverse=True)[wanted - 1]
+    end = place
+    while end < len(bounds) and bounds[end][1] >= least:
+        end += 1
+    return end - place

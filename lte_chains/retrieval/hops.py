@@ -33,6 +33,7 @@ from lte_chains.retrieval.mentions import (
     Ring,
     Span,
     find_name,
+    holds_name,
     name_key,
     names_in,
     relation_texts,
@@ -261,7 +262,7 @@ def _is_about(edit: Edit, name: str) -> bool:
     names = subject_names(edit)
     if names:
         return name_key(name) in map(name_key, names)
-    return find_name(words_of(edit.prompt or edit.descriptor), name) is not None
+    return holds_name(edit.prompt or edit.descriptor, name)
 
 
 def _leads_on(match: EditMatch, leads: _Leads) -> bool:

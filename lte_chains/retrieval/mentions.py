@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lte_chains.edit import Edit, normalise
 
@@ -71,6 +72,7 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+@lru_cache(maxsize=4096)
 def name_key(name: str) -> str:
     """Return a name in the form in which names are compared.
 
@@ -96,6 +98,30 @@ def find_name(words: Sequence[str], name: str) -> Span | None:
         if folded[start : start + len(wanted)] == wanted:
             return Span(start, start + len(wanted))
     return None
+
+
+def holds_name(text: str, name: str) -> bool:
+    """Tell whether a text holds a name: whether `find_name` finds it among the text's words.
+
+    Example:
+        >>> holds_name("Who is acme's CEO?", "Acme"), holds_name("Who is it?", "Acme")
+        (True, False)
+    """
+    wanted = _name_words(name)
+    folded = _folded_words(text)
+    if not wanted or not set(wanted) <= folded.keys():
+        return False
+    return find_name(words_of(text), name) is not None
+
+
+@lru_cache(maxsize=4096)
+def _name_words(name: str) -> tuple[str, ...]:
+    return tuple(words_of(name_key(name)))
+
+
+@lru_cache(maxsize=1024)
+def _folded_words(text: str) -> dict[str, None]:
+    return dict.fromkeys(word.casefold() for word in words_of(text))
 
 
 def replaced(words: Sequence[str], span: Span, by: str = STAND_IN) -> str:

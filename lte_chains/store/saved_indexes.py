@@ -85,6 +85,11 @@ class SavedIndexes:
         if self._worth_saving(index, _WORTH // 8):
             self._save(namespace, space, index)
 
+    def settle(self) -> None:
+        """Wait until nothing is being written in the background."""
+        for writer in list(self._writers.values()):
+            writer.join()
+
     def delete(self, namespace: str | None = None) -> None:
         """Delete what is saved of a namespace, or of all.
 
