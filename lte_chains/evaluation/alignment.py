@@ -16,14 +16,14 @@ from langchain_core.messages import HumanMessage
 from lte_chains.answers import alias_match, same_answer
 from lte_chains.cases import Case, Probe, read_cases
 from lte_chains.errors import ConfigError
+from lte_chains.evaluation.free_text import forced_text
 from lte_chains.evaluation.metrics import mean, ngram_entropy
 from lte_chains.evaluation.retrieval import memory_of
-from lte_chains.models import LocalChatModel
+from lte_chains.models import LocalChatModel, PromptTooLongError
 from lte_chains.prompts import PromptStyle, knowledge_editing_prompt
 from lte_chains.retriever import EditRetriever
 
 BATCH = 64
-_FREE_TOKENS = 100
 _FREE_PROMPTS = 50
 _FREE_FORM = "Continue: {prompt}"
 
@@ -275,20 +275,12 @@ def _fluency(model: BaseChatModel, prompts: Sequence[str]) -> float | None:
     """Return the mean n-gram entropy of exactly 100 greedy tokens (EasyEdit's measure)."""
     if not isinstance(model, LocalChatModel) or not prompts:
         return None
-    return mean(ngram_entropy(_forced_text(model, prompt)) for prompt in prompts)
+    texts = (_forced(model, prompt) for prompt in prompts)
+    return mean(ngram_entropy(text) for text in texts if text is not None)
 
 
-def _forced_text(model: LocalChatModel, prompt: str) -> str:
-    import torch
-
-    decoder = model.weights.decoder
-    ids = decoder.encode([HumanMessage(prompt)])
-    with model.borrowed_module() as module, torch.inference_mode():
-        whole = module.generate(
-            torch.tensor([ids], device=module.device),
-            attention_mask=torch.ones(1, len(ids), dtype=torch.long, device=module.device),
-            min_new_tokens=_FREE_TOKENS,
-            max_new_tokens=_FREE_TOKENS,
-            do_sample=False,
-        )
-    return str(decoder.tokenizer.decode(whole[0, len(ids) :], skip_special_tokens=True))
+def _forced(model: LocalChatModel, prompt: str) -> str | None:
+    try:
+        return forced_text(model, [HumanMessage(prompt)])
+    except PromptTooLongError:
+        return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from langchain_core.messages import BaseMessage
+
 from lte_chains.evaluation.editors.base import Editor, Route
 from lte_chains.evaluation.metrics import ngram_entropy
 from lte_chains.models import LocalChatModel, PromptTooLongError
@@ -24,12 +26,12 @@ def _entropy(route: Route) -> float | None:
     if not isinstance(route.model, LocalChatModel):
         return None
     try:
-        return ngram_entropy(forced_text(route.model, route))
+        return ngram_entropy(forced_text(route.model, route.messages))
     except PromptTooLongError:
         return None
 
 
-def forced_text(model: LocalChatModel, route: Route) -> str:
+def forced_text(model: LocalChatModel, messages: Sequence[BaseMessage]) -> str:
     """Return exactly 100 greedy tokens of a model as text.
 
     Raises:
@@ -38,7 +40,7 @@ def forced_text(model: LocalChatModel, route: Route) -> str:
     import torch
 
     decoder = model.weights.decoder
-    ids = decoder.encode(route.messages)
+    ids = decoder.encode(messages)
     room = decoder.context_length
     if room is not None and len(ids) + FREE_TOKENS > room:
         raise PromptTooLongError(f"{len(ids)} tokens leave no room for {FREE_TOKENS} more")

@@ -108,8 +108,7 @@ def holds_name(text: str, name: str) -> bool:
         (True, False)
     """
     wanted = _name_words(name)
-    folded = _folded_words(text)
-    if not wanted or not set(wanted) <= folded.keys():
+    if not wanted or not _folded_words(text).issuperset(wanted):
         return False
     return find_name(words_of(text), name) is not None
 
@@ -120,8 +119,8 @@ def _name_words(name: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _folded_words(text: str) -> dict[str, None]:
-    return dict.fromkeys(word.casefold() for word in words_of(text))
+def _folded_words(text: str) -> frozenset[str]:
+    return frozenset(word.casefold() for word in words_of(text))
 
 
 def replaced(words: Sequence[str], span: Span, by: str = STAND_IN) -> str:

@@ -77,7 +77,7 @@ class CrossEncoderGate:
             isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1
         ):
             raise ConfigError(f"threshold must be a probability in [0, 1], or None, not {value!r}")
-        missing = _missing()
+        missing = [name for name in _NEEDED if find_spec(name) is None]
         if missing:
             raise MissingExtraError(missing[0], "offline")
         object.__setattr__(self, "path", Path(self.path))
@@ -86,11 +86,6 @@ class CrossEncoderGate:
             object.__setattr__(self, "threshold", settings["threshold"])
         if self.calibration is None:
             object.__setattr__(self, "calibration", Calibration(**settings["calibration"]))
-
-    @staticmethod
-    def usable() -> bool:
-        """Tell whether everything that the gate needs is installed."""
-        return not _missing()
 
     def judge(self, query: str, matches: Sequence[EditMatch]) -> list[EditMatch]:
         """Return the matches with `in_scope` set, and as their scores the probabilities."""
@@ -259,10 +254,6 @@ class _Scorer:
                 for place, score in zip(places, found, strict=True):
                     scores[place] = score
         return scores
-
-
-def _missing() -> list[str]:
-    return [name for name in _NEEDED if find_spec(name) is None]
 
 
 def _settings(folder: Path) -> dict[str, Any]:

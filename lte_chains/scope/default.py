@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lte_chains.errors import MissingExtraError
 from lte_chains.scope.base import ScopeGate
 from lte_chains.scope.cross_encoder import CrossEncoderGate
 from lte_chains.scope.similarity import SimilarityGate
@@ -14,4 +15,7 @@ def default_gate() -> ScopeGate:
         >>> type(default_gate()).__name__ in ("CrossEncoderGate", "SimilarityGate")
         True
     """
-    return CrossEncoderGate() if CrossEncoderGate.usable() else SimilarityGate()
+    try:
+        return CrossEncoderGate()
+    except MissingExtraError:
+        return SimilarityGate()

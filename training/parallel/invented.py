@@ -238,9 +238,12 @@ class InventedRows:
         forms = tuple(self._own_fact_forms[fact.relation])
         wording = Wording(fact.relation, forms, forms, "entity")
         others = [
-            self._other(wording, self._names.subject()) for _ in range(rng.choice((1, 2, 3, 3, 3)))
+            self._of_another_known(fact)
+            if rng.random() < 0.5
+            else self._other(wording, self._names.subject())
+            for _ in range(rng.choice((1, 2, 3, 3, 3)))
         ]
-        if rng.random() < 0.35:
+        if rng.random() < 0.3:
             others[0] = self._same_subject(fact)
         return self._row(
             "fact_beside_edits", self._asked(fact), fact.object, [], others, variant="irrelevant"
@@ -259,6 +262,15 @@ class InventedRows:
         return self._row(
             "unknown_beside_edits", question, OWN_ANSWER, [], others, variant="irrelevant"
         )
+
+    def _of_another_known(self, fact: Fact) -> str:
+        """Make an edit of another subject that the base knows, mostly of the same relation."""
+        rng = self._rng
+        other = rng.choice(self._by_property[fact.relation] if rng.random() < 0.7 else self._facts)
+        if other.subject == fact.subject:
+            return self._same_subject(fact)
+        target = rng.choice(self._by_property[other.relation]).object
+        return f"{self._asked_about(other.relation, other.subject)} {target}"
 
     def _same_subject(self, fact: Fact) -> str:
         """Make an edit of another relation of a fact's subject."""
@@ -311,10 +323,10 @@ class InventedRows:
         """Make an edit beside the target: same relation, same subject, or neither."""
         rng = self._rng
         draw = rng.random()
-        if draw < 0.5:
+        if draw < 0.6:
             other = self._names.near(subject) if rng.random() < 0.3 else self._names.subject()
             return f"{rng.choice(wording.prompts).format(s=other)} {self._phrasing.answer(wording)}"
-        if draw < 0.68 and wording.subject is None:
+        if draw < 0.76 and wording.subject is None:
             another = self._phrasing.own(but=wording.name)
             prompt = rng.choice(another.prompts).format(s=subject)
             return f"{prompt} {self._phrasing.answer(another)}"

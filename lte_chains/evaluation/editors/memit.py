@@ -10,6 +10,7 @@ import torch
 
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError
+from lte_chains.evaluation.editors.key_editor import KeyEditor
 from lte_chains.evaluation.editors.keys import (
     BEGINNINGS,
     Located,
@@ -17,11 +18,8 @@ from lte_chains.evaluation.editors.keys import (
     keys_at,
     locate,
     outputs_at,
-    second_moment,
 )
 from lte_chains.evaluation.editors.structure import Block, Matrix, at_depth, pick_blocks
-from lte_chains.evaluation.editors.texts import key_texts
-from lte_chains.evaluation.editors.weights import WeightEditor
 from lte_chains.models import LocalChatModel
 
 
@@ -54,7 +52,7 @@ class MemitConfig:
             raise ConfigError(f"layers={self.layers}: name each once, from the bottom up")
 
 
-class Memit(WeightEditor):
+class Memit(KeyEditor):
     """Mass-editing memory in a transformer (MEMIT, arXiv 2210.07229, section 4).
 
     For each edit the hidden state z is looked for that makes the last of the
@@ -81,9 +79,7 @@ class Memit(WeightEditor):
     ) -> None:
         """Prepare to edit; see `Rome` for the arguments."""
         self.config = config or MemitConfig()
-        super().__init__(model)
-        self._texts = texts
-        self._moments: list[torch.Tensor] = []
+        super().__init__(model, texts)
 
     def _choose(self, blocks: Sequence[Block]) -> list[Matrix]:
         self._edited = self._edited_blocks(blocks)
@@ -94,18 +90,6 @@ class Memit(WeightEditor):
             return pick_blocks(blocks, self.config.layers)
         last = at_depth(blocks, None, self.config.depth).index
         return list(blocks[max(0, last - 2) : last + 1])
-
-    def prepare(self) -> None:
-        """Compute the keys' second moments now, and not with the first edit."""
-        if not self._moments:
-            rows = key_texts(self.model, self._texts)
-            with self.model.borrowed_module() as module:
-                self._moments = [second_moment(module, matrix, rows) for matrix in self.matrices]
-
-    def edit(self, edits: Sequence[Edit]) -> None:
-        """Make all edits in one update of each matrix; see `WeightEditor.edit`."""
-        self.prepare()
-        super().edit(edits)
 
     def _change(self, module: Any, edits: Sequence[Edit]) -> None:
         last = self._edited[-1].module

@@ -9,16 +9,9 @@ from typing import Any
 import torch
 
 from lte_chains.edit import Edit
-from lte_chains.evaluation.editors.keys import (
-    BEGINNINGS,
-    ValueSearch,
-    keys_at,
-    locate,
-    second_moment,
-)
+from lte_chains.evaluation.editors.key_editor import KeyEditor
+from lte_chains.evaluation.editors.keys import BEGINNINGS, ValueSearch, keys_at, locate
 from lte_chains.evaluation.editors.structure import Block, Matrix, at_depth
-from lte_chains.evaluation.editors.texts import key_texts
-from lte_chains.evaluation.editors.weights import WeightEditor
 from lte_chains.models import LocalChatModel
 
 
@@ -41,7 +34,7 @@ class RomeConfig:
     """Texts before the prompt, over which the key is averaged."""
 
 
-class Rome(WeightEditor):
+class Rome(KeyEditor):
     """Rank-one model editing (ROME, arXiv 2202.05262, sections 3.1 and 4).
 
     W' = W + Λ (C⁻¹k*)ᵀ with Λ = (v* − Wk*) / ((C⁻¹k*)ᵀk*): the matrix now maps
@@ -75,25 +68,18 @@ class Rome(WeightEditor):
                 moment; by default texts that the model writes itself.
         """
         self.config = config or RomeConfig()
-        super().__init__(model)
-        self._texts = texts
+        super().__init__(model, texts)
         self._inverse: torch.Tensor | None = None
 
     def _choose(self, blocks: Sequence[Block]) -> list[Matrix]:
         return [at_depth(blocks, self.config.layer, self.config.depth).down]
 
     def prepare(self) -> None:
-        """Compute the keys' second moment now, and not with the first edit."""
+        """Compute the inverse of the keys' second moment now, and not with the first edit."""
+        super().prepare()
         if self._inverse is None:
-            rows = key_texts(self.model, self._texts)
-            with self.model.borrowed_module() as module:
-                moment = second_moment(module, self.matrices[0], rows)
+            [moment] = self._moments
             self._inverse = torch.linalg.inv(moment.double()).float()
-
-    def edit(self, edits: Sequence[Edit]) -> None:
-        """Make one rank-one update for each edit; see `WeightEditor.edit`."""
-        self.prepare()
-        super().edit(edits)
 
     def _change(self, module: Any, edits: Sequence[Edit]) -> None:
         [matrix] = self.matrices
