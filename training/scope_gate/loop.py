@@ -41,13 +41,16 @@ class Schedule:
     learning_rate: float
     warmup: float
     weight_decay: float
+    average_weights: float
+    """Memory of the average over the steps that the weights end as; 0 for the last ones."""
 
     def rate(self, step: int) -> float:
         """Return the share of the learning rate at a step: linear warm-up, then a cosine.
 
         Example:
             >>> schedule = Schedule(steps=100, batch=1, bucket=1, learning_rate=1e-3,
-            ...                     warmup=0.1, weight_decay=0.0)
+            ...                     warmup=0.1, weight_decay=0.0,
+            ...                     average_weights=0.0)
             >>> schedule.rate(4), round(schedule.rate(99), 3)
             (0.5, 0.0)
         """
@@ -101,13 +104,15 @@ def train(
         encoder: Makes tokens.
         pairs: Without end.
         schedule: How long and how fast.
-        checkpoint: Called after every quarter of the steps, with the steps done.
+        checkpoint: Called after every quarter of the steps, with the steps done, while
+            the network has the averaged weights.
 
     Returns:
         The mean loss of the last steps.
     """
     optimizer = torch.optim.AdamW(_groups(network, schedule.weight_decay), lr=0.0, fused=True)
     batches = _batches(pairs, encoder, schedule)
+    average = {name: p.detach().clone() for name, p in _learned(network)}
     losses: list[float] = []
     begun = time.monotonic()
     network.train()
@@ -122,6 +127,10 @@ def train(
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        decay = min(schedule.average_weights, step / (step + 10))
+        with torch.no_grad():
+            for name, weight in _learned(network):
+                average[name].lerp_(weight, 1 - decay)
         losses = [*losses[-199:], loss.item()]
         done = step + 1
         if done % _LOG_EVERY == 0:
@@ -131,8 +140,12 @@ def train(
                 "step %d: loss %.4f, %.0f pairs a second", done, sum(recent) / len(recent), speed
             )
         if checkpoint is not None and done % max(1, schedule.steps // 4) == 0:
+            last = {name: p.detach().clone() for name, p in _learned(network)}
+            network.load_state_dict(average, strict=False)
             checkpoint(done)
+            network.load_state_dict(last, strict=False)
             network.train()
+    network.load_state_dict(average, strict=False)
     network.eval()
     return sum(losses) / len(losses)
 
@@ -170,8 +183,12 @@ def _batches(
             yield tensors(encoder.batch([tokens for tokens, _ in own])), labels
 
 
+def _learned(network: PairNetwork) -> list[tuple[str, torch.nn.Parameter]]:
+    return [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+
+
 def _groups(network: PairNetwork, weight_decay: float) -> list[dict[str, object]]:
-    learned = [p for p in network.parameters() if p.requires_grad]
+    learned = [p for _, p in _learned(network)]
     return [
         {"params": [p for p in learned if p.dim() > 1], "weight_decay": weight_decay},
         {"params": [p for p in learned if p.dim() < 2], "weight_decay": 0.0},

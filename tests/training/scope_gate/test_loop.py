@@ -21,7 +21,15 @@ PAIRS = [
     for name in ("Acme", "Globex", "Initech")
     for role, label in (("boss", True), ("colour", False))
 ]
-SCHEDULE = Schedule(steps=12, batch=6, bucket=1, learning_rate=5e-4, warmup=0.1, weight_decay=0.0)
+SCHEDULE = Schedule(
+    steps=12,
+    batch=6,
+    bucket=1,
+    learning_rate=5e-4,
+    warmup=0.1,
+    weight_decay=0.0,
+    average_weights=0.5,
+)
 
 
 @pytest.fixture(scope="module")
