@@ -3,9 +3,9 @@
     python benchmarks/ablations.py --data DIR --zsre zsre_dev.json --known known.json
 
 Trains the recipe of `lte-tiny` again with one part changed at a time, for fewer
-steps and on invented rows alone, with several seeds; asks every result the same prompts. Then asks
-the shipped weights with other k, another embedder, another prompt, and with 1 to all
-edits in memory, added together or one by one. Finished runs are kept in --out and
+steps and on invented rows alone, with several seeds; asks every result the same
+prompts. Before that it asks the shipped weights with other k, another embedder,
+another prompt, and with 1 to all edits in memory, added together or one by one. Finished runs are kept in --out and
 are not repeated. Writes results.json, a Markdown table, and a plot.
 
 `known.json` comes from ``python -m lte_chains.training.known_facts``.
@@ -37,7 +37,10 @@ from lte_chains.evaluation.alignment import (
     measure_model,
 )
 from lte_chains.models import LocalChatModel
+from lte_chains.prompts import split_prompt
 from lte_chains.training.align import align
+from lte_chains.training.alignment.conversations import has_rows
+from lte_chains.training.alignment.data import prepare
 from lte_chains.training.alignment.recipe import AlignmentRecipe, parse_recipe, read_recipe
 
 Scores = dict[str, float | None]
@@ -53,9 +56,11 @@ TRAINED: Mapping[str, Mapping[str, Any]] = {
     "without the threefold strategy": {"parallel": {"extras": [1.0]}},
     "without out-of-scope rows": {"rows": dict.fromkeys(OUT_OF_SCOPE, 0)},
     "target always first": {"parallel": {"shuffle": False}},
+    "alignment without the prompt": {"style": None},
     "LoRA": {"lora": LORA, "learning_rate": 3e-3},
 }
-"""What is changed in each run."""
+"""What is changed in each run; with a style of None, bare facts stand before the questions, of
+the rows as of what is asked."""
 SHOWN = (
     "edit_success",
     "rephrase",
@@ -107,6 +112,21 @@ def changed(
     return parse_recipe(content)
 
 
+def rows_for(plan: AlignmentRecipe, changes: Mapping[str, Any], data: Path, folder: Path) -> Path:
+    """Make the rows of a run, once, and take the prompt's words from them if the run is without."""
+    if has_rows(folder) or plan.data is None:
+        return folder
+    prepare(plan.data, data, folder, seed=plan.seed)
+    if "style" in changes:
+        train = folder / "train.jsonl"
+        rows = [json.loads(line) for line in train.read_text(encoding="utf-8").splitlines()]
+        for row in rows:
+            facts, question = split_prompt(row["messages"][0]["content"])
+            row["messages"][0]["content"] = "\n".join([*facts, question])
+        train.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return folder
+
+
 def open_result(folder: Path, base: str) -> LocalChatModel:
     """Open what a run ended in."""
     if (folder / "adapter_config.json").is_file():
@@ -151,8 +171,9 @@ def train_arms(given: argparse.Namespace, bench: Bench, results: dict[str, list[
                 continue
             folder = given.out / f"{name.replace(' ', '-')}-{seed}"
             plan = changed(recipe, changes, seed=seed, steps=given.steps)
-            align(plan, given.data, folder)
-            scores = bench.scores(open_result(folder / "model", recipe.model))
+            align(plan, rows_for(plan, changes, given.data, folder / "data"), folder)
+            asked = {"style": None} if "style" in changes else {}
+            scores = bench.scores(open_result(folder / "model", recipe.model), **asked)
             results.setdefault(name, []).append(scores)
             save(results, given.out)
 
