@@ -5,8 +5,9 @@
 Trains the recipe of `lte-tiny` again with one part changed at a time, for fewer
 steps and on invented rows alone, with several seeds; asks every result the same
 prompts. Before that it asks the shipped weights with other k, another embedder,
-another prompt, and with 1 to all edits in memory, added together or one by one. Finished runs are kept in --out and
-are not repeated. Writes results.json, a Markdown table, and a plot.
+another prompt, and with 1 to all edits in memory, added together or one by one.
+Finished runs are kept in --out and are not repeated. Writes results.json, a Markdown
+table, and a plot.
 
 `known.json` comes from ``python -m lte_chains.training.known_facts``.
 """
