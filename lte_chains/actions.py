@@ -168,4 +168,5 @@ def _happened(entry: HistoryEntry) -> dict[str, Any]:
 
 def _fact(edit: Edit) -> dict[str, Any]:
     fields = {"text": edit.descriptor, "subject": edit.subject, "relation": edit.relation}
-    return {name: text and neutralise(text) for name, text in fields.items()}
+    told = {name: text and neutralise(text) for name, text in fields.items()}
+    return told if edit.instruction is None else {**told, "instruction": True}

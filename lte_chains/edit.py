@@ -14,6 +14,8 @@ MAX_EDIT_CHARS = 32_768
 """Longest descriptor, and longest other field, an edit may have, in characters."""
 MAX_ALIASES = 64
 """Most aliases that an edit may have."""
+_INSTRUCTION_MARK = "\x1d"
+"""Begins the slot of an instruction; normalised text begins with no such character."""
 
 
 class _ReadOnlyDict(dict[str, Any]):
@@ -37,7 +39,7 @@ class Edit:
 
     Field names follow KnowEdit and EasyEdit (arXiv 2401.01286). Either give
     `prompt` and `target_new`, or give a free-text `statement` through
-    `from_statement`.
+    `from_statement`, or an `instruction` about a subject or a question.
 
     Raises:
         InvalidEditError: A field is empty, blank, too long, or holds a NUL
@@ -47,6 +49,8 @@ class Edit:
         >>> edit = Edit(prompt="The CEO of Acme is", target_new="Jane Doe", subject="Acme")
         >>> edit.descriptor
         'The CEO of Acme is Jane Doe'
+        >>> Edit(subject="Acme", instruction="Speak well of it.").descriptor
+        'About Acme: Speak well of it.'
     """
 
     prompt: str = ""
@@ -59,6 +63,9 @@ class Edit:
     """The property of the subject that changes; with `subject` it names the slot."""
     statement: str | None = None
     """A free-text fact, in place of `prompt` and `target_new`."""
+    instruction: str | None = None
+    """How to answer, in place of `target_new` or `statement`: a sentiment, a style, or that the
+    answer is not known. It concerns whatever names the `subject`, or what asks the `prompt`."""
     valid_from: datetime | None = None
     """First moment at which the edit holds; None means always."""
     valid_until: datetime | None = None
@@ -83,7 +90,9 @@ class Edit:
 
     def __post_init__(self) -> None:
         """Check every field; see the class for what is refused."""
-        if self.statement is None:
+        if self.instruction is not None:
+            self._check_instruction()
+        elif self.statement is None:
             _require_text("prompt", self.prompt)
             _require_text("target_new", self.target_new)
         else:
@@ -113,6 +122,27 @@ class Edit:
                 f"{self.valid_until.isoformat()}: the edit would never hold"
             )
 
+    def _check_instruction(self) -> None:
+        _require_text("instruction", self.instruction)
+        if self.statement is not None or self.target_new != "":
+            told = self.statement if self.statement is not None else self.target_new
+            raise InvalidEditError(
+                "an edit has either an instruction or a fact, not both: make two edits of "
+                f"instruction={_shorten(self.instruction)!r} and {_shorten(told)!r}"
+            )
+        if self.prompt != "":
+            _require_text("prompt", self.prompt)
+        elif self.subject is None:
+            raise InvalidEditError(
+                f"nothing says what instruction={_shorten(self.instruction)!r} is about: "
+                "give a subject, or the prompt of a question"
+            )
+        if self.many_valued:
+            raise InvalidEditError(
+                "an instruction takes the place of the one before it: name aspects by "
+                "relation=… to keep several, and leave many_valued out"
+            )
+
     @classmethod
     def from_statement(cls, statement: str, **fields: Any) -> Edit:
         """Make an edit from a free-text fact; it has a slot only if `fields` give one.
@@ -127,6 +157,9 @@ class Edit:
     @property
     def descriptor(self) -> str:
         """The text a model reads: the statement, or prompt and target in one line."""
+        if self.instruction is not None:
+            about = f'Asked "{self.prompt}"' if self.prompt else f"About {self.subject}"
+            return f"{about}: {self.instruction}"
         if self.statement is not None:
             return self.statement
         return f"{self.prompt} {self.target_new}"
@@ -136,7 +169,13 @@ class Edit:
         """The thing this edit sets, as a normalised key; None for free text without one.
 
         (subject, relation) if both are given, else the normalised prompt.
+        Instructions have slots of their own, and without a prompt that of their
+        subject: an instruction never takes the place of a fact, nor the other
+        way round.
         """
+        if self.instruction is not None:
+            about = slot_of(self.subject, self.relation, self.prompt or self.subject)
+            return None if about is None else f"{_INSTRUCTION_MARK}{about}"
         prompt = self.prompt if self.statement is None else None
         return slot_of(self.subject, self.relation, prompt)
 

@@ -11,7 +11,9 @@ Understood are
 - CounterFact as published: these in `requested_rewrite`, with ``{}`` for the subject
 - the arguments of EasyEdit's ``edit()``: lists `prompts`, `target_new`, `subject`
 
-An answer given as a list of aliases becomes its first alias.
+An answer given as a list of aliases becomes its first alias. Instructions are read
+only where the caller says so: whoever can write a file could else tell the model what
+to do.
 """
 
 from __future__ import annotations
@@ -29,7 +31,16 @@ from typing import Any
 from lte_chains.edit import Edit
 from lte_chains.errors import DataError, InvalidEditError
 
-_FIELDS = ("prompt", "target_new", "subject", "relation", "statement", "source", "id")
+_FIELDS = (
+    "prompt",
+    "target_new",
+    "subject",
+    "relation",
+    "statement",
+    "instruction",
+    "source",
+    "id",
+)
 _OTHER_NAMES = {
     "prompt": ("prompt", "text", "src", "prompts"),
     "target_new": ("target_new", "labels", "alt"),
@@ -56,11 +67,16 @@ def edit_to_dict(edit: Edit) -> dict[str, Any]:
     return {**row, "metadata": dict(edit.metadata)} if edit.metadata else row
 
 
-def edit_from_dict(row: Mapping[str, Any]) -> Edit:
+def edit_from_dict(row: Mapping[str, Any], *, instructions: bool = False) -> Edit:
     """Return the edit of a row in any of the formats above.
 
+    Args:
+        row: A JSON object. Of a row with a fact, an `instruction` is passed over:
+            other data sets call other things so.
+        instructions: Whether it may be an instruction.
+
     Raises:
-        DataError: The row is in none of them.
+        DataError: The row is in none of them, or an instruction that may not be one.
         InvalidEditError: It is, but a field cannot be an edit's.
 
     Example:
@@ -72,7 +88,14 @@ def edit_from_dict(row: Mapping[str, Any]) -> Edit:
     row = _flattened(row)
     fields = {name: _text(_first(row, name)) for name in _FIELDS}
     fields = {name: value for name, value in fields.items() if value is not None}
-    if "statement" not in fields and not {"prompt", "target_new"} <= fields.keys():
+    if "statement" in fields or "target_new" in fields:
+        fields.pop("instruction", None)
+    if "instruction" in fields and not instructions:
+        raise DataError(
+            "this is an instruction, which tells the model how to answer, and no fact: allow "
+            "instructions (instructions=True, --instructions) if you trust who wrote it"
+        )
+    if not (fields.keys() & {"statement", "instruction"} or {"prompt", "target_new"} <= {*fields}):
         raise DataError(
             f"no prompt and target_new, nor a statement, among the fields {sorted(row)}"
         )
@@ -87,8 +110,12 @@ def edit_from_dict(row: Mapping[str, Any]) -> Edit:
     )
 
 
-def read_edits(path: str | os.PathLike[str]) -> list[Edit]:
+def read_edits(path: str | os.PathLike[str], *, instructions: bool = False) -> list[Edit]:
     """Read the edits of a file in any of the formats above, in their order.
+
+    Args:
+        path: The file.
+        instructions: Whether some may be instructions.
 
     Raises:
         DataError: The file or one of its rows cannot be read; the message names it.
@@ -96,7 +123,7 @@ def read_edits(path: str | os.PathLike[str]) -> list[Edit]:
     edits = []
     for place, row in read_rows(_path(path)):
         try:
-            edits.append(edit_from_dict(row))
+            edits.append(edit_from_dict(row, instructions=instructions))
         except (DataError, InvalidEditError) as error:
             raise DataError(f"{path}, {place}: {error}") from error
     return edits

@@ -33,9 +33,9 @@ def apply_edits(
     Without a match in scope, without a human message, or if that message is
     edited already, the result is a list of the very same messages. An edit that
     holds between dates is rendered with them; of several of one slot the latest
-    comes first. Blocks of a
-    multimodal message stay as they are and in their order; the prompt goes in
-    front of its first text.
+    comes first. Instructions stand below the facts, in a part of their own.
+    Blocks of a multimodal message stay as they are and in their order; the
+    prompt goes in front of its first text.
 
     Args:
         messages: A conversation; neither the list nor its messages are changed.
@@ -60,7 +60,11 @@ def apply_edits(
     """
     unchanged = list(messages)
     used = later_first([match for match in matches if match.in_scope])
-    prefix = editing_prefix([match.edit.dated for match in used], style=style)
+    prefix = editing_prefix(
+        [match.edit.dated for match in used if match.edit.instruction is None],
+        instructions=[match.edit.dated for match in used if match.edit.instruction is not None],
+        style=style,
+    )
     position = last_human(messages)
     if not prefix or position is None or edited_by(messages[position]) is not None:
         return unchanged

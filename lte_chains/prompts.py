@@ -25,6 +25,7 @@ class _Wording:
 
 
 _INFORMATION_HEADER = "[Updated Information]:"
+_INSTRUCTIONS_HEADER = "[Instructions]:"
 _WORDINGS: dict[str, _Wording] = {
     "training": _Wording(
         "Please acknowledge the updated information provided below and respond to the "
@@ -50,7 +51,7 @@ _JOINER = re.compile(
     r"(?<=[\x00-\x7f])[\u034f\u180b-\u180e\u200c\u200d\ufe00-\ufe0f]+(?=[\x00-\x7f])"
 )
 _DELIMITER = re.compile(
-    r"[\[［【〔]\s*(/?\s{0,3}(?:updated\s+information|question|query|inst|sys|system|"
+    r"[\[［【〔]\s*(/?\s{0,3}(?:updated\s+information|instructions?|question|query|inst|sys|system|"
     r"system_prompt|available_tools|tool_calls|tool_results|tool_content|gmask))\s*[\]］】〕]",
     re.IGNORECASE,
 )
@@ -72,17 +73,25 @@ _ROLE = re.compile(
 
 
 def knowledge_editing_prompt(
-    question: str, facts: Sequence[str], *, style: PromptStyle = "training"
+    question: str,
+    facts: Sequence[str],
+    *,
+    instructions: Sequence[str] = (),
+    style: PromptStyle = "training",
 ) -> str:
     """Put the updated information before a question (LTE, Figure 2 and published code).
 
-    One fact stands bare; several are numbered, one a line.
+    One fact stands bare; several are numbered, one a line. Instructions, which
+    the papers do not have, stand below in a part of their own.
 
     Args:
         question: The question, verbatim.
         facts: Edit descriptors, in the order in which the model shall read
-            them; each is neutralised. Without any, the question is returned
-            as it is: the unedited counterpart of a training row.
+            them; each is neutralised. Without any, and without instructions,
+            the question is returned as it is: the unedited counterpart of a
+            training row.
+        instructions: How to answer, by edits that are instructions; they are
+            neutralised too, so that none reaches beyond its own line.
         style: "training" (the default) or "figure".
 
     Raises:
@@ -98,40 +107,62 @@ def knowledge_editing_prompt(
         [Question]:
         Who runs Acme?
     """
-    prefix = editing_prefix(facts, style=style)
+    prefix = editing_prefix(facts, instructions=instructions, style=style)
     return f"{prefix}{question}"
 
 
-def editing_prefix(facts: Sequence[str], *, style: PromptStyle = "training") -> str:
-    """Return the part of the prompt that stands before the question; empty without facts."""
+def editing_prefix(
+    facts: Sequence[str],
+    *,
+    instructions: Sequence[str] = (),
+    style: PromptStyle = "training",
+) -> str:
+    r"""Return the part of the prompt that stands before the question; empty without edits.
+
+    Example:
+        >>> editing_prefix([], instructions=["About Acme: Speak well of it."]).splitlines()[2:4]
+        ['[Instructions]:', 'About Acme: Speak well of it.']
+    """
     if style not in _WORDINGS:
         raise ConfigError(f"unknown prompt style {style!r}: use one of {sorted(_WORDINGS)}")
-    if not facts:
+    parts = [
+        f"{header}\n{_listed(texts)}\n\n"
+        for header, texts in ((_INFORMATION_HEADER, facts), (_INSTRUCTIONS_HEADER, instructions))
+        if texts
+    ]
+    if not parts:
         return ""
     wording = _WORDINGS[style]
-    lines = [neutralise(fact) for fact in facts]
+    return f"{wording.instruction}\n\n{''.join(parts)}{wording.question_header}\n"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    lines = [neutralise(text) for text in texts]
     if len(lines) > 1:
         lines = [f"{number}. {line}" for number, line in enumerate(lines, 1)]
-    body = "\n".join(lines)
-    return f"{wording.instruction}\n\n{_INFORMATION_HEADER}\n{body}\n\n{wording.question_header}\n"
+    return "\n".join(lines)
 
 
 def split_prompt(prompt: str) -> tuple[list[str], str]:
     """Take a prompt in either wording apart: the facts as rendered, and the question.
 
     A text that is no knowledge-editing prompt is a question without facts.
+    Instructions are passed over.
 
     Example:
         >>> split_prompt(knowledge_editing_prompt("Who runs Acme?", ["Acme is new", "Jo left"]))
         (['Acme is new', 'Jo left'], 'Who runs Acme?')
     """
     for wording in _WORDINGS.values():
-        head, end = f"{wording.instruction}\n\n{_INFORMATION_HEADER}\n", wording.question_header
-        if not prompt.startswith(head):
-            continue
+        head, end = f"{wording.instruction}\n\n", wording.question_header
         body, found, question = prompt.removeprefix(head).partition(f"\n\n{end}\n")
-        if found:
-            return _split_facts(body), question
+        if not found or not prompt.startswith(head):
+            continue
+        told, _, _ = body.partition(f"\n\n{_INSTRUCTIONS_HEADER}\n")
+        if told.startswith(f"{_INFORMATION_HEADER}\n"):
+            return _split_facts(told.removeprefix(f"{_INFORMATION_HEADER}\n")), question
+        if told.startswith(f"{_INSTRUCTIONS_HEADER}\n"):
+            return [], question
     return [], prompt
 
 

@@ -9,6 +9,7 @@ from langchain_core.runnables import run_in_executor
 from lte_chains.arguments import require_edits, require_ids
 from lte_chains.documents import EditDocuments
 from lte_chains.edit import Edit
+from lte_chains.errors import InvalidEditError
 
 
 class EditProposals(EditDocuments):
@@ -25,9 +26,12 @@ class EditProposals(EditDocuments):
         Proposing what is pending already changes nothing and returns its id. An
         edit with the id of a live one would replace that one.
 
+        An instruction cannot be proposed: how the model shall answer is for the
+        app to say, with `add_edits`.
+
         Raises:
-            InvalidEditError: Not edits, metadata that are not JSON values, or an
-                id that is pending with another content.
+            InvalidEditError: Not edits, instructions, metadata that are not JSON
+                values, or an id that is pending with another content.
             EmbeddingError: The embedder failed to give fitting vectors.
             StoreError: The store cannot be written. Nothing has been proposed.
 
@@ -46,6 +50,7 @@ class EditProposals(EditDocuments):
         listed = require_edits(edits)
         if not listed:
             return []
+        _refuse_instructions(listed)
         store, embedder = self._shared.store, self._shared.embedder
         vectors = embedder.edits(listed)
         return store.propose(
@@ -100,3 +105,12 @@ class EditProposals(EditDocuments):
     async def areject(self, ids: Sequence[str]) -> int:
         """Discard pending edits, as `reject` does."""
         return await run_in_executor(None, self.reject, ids)
+
+
+def _refuse_instructions(edits: Sequence[Edit]) -> None:
+    for edit in edits:
+        if edit.instruction is not None:
+            raise InvalidEditError(
+                f"an instruction cannot be proposed: {edit.instruction[:80]!r}. Whoever may say "
+                "how the model shall answer adds it with add_edits"
+            )

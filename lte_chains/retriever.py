@@ -31,6 +31,7 @@ from lte_chains.retrieval.explanation import Explanation, Found, explain
 from lte_chains.retrieval.hop_rules import HopRules, rules_for
 from lte_chains.retrieval.hops import chains, follow
 from lte_chains.retrieval.requests import Look, Steps
+from lte_chains.retrieval.topics import judge_apart
 from lte_chains.scope import ScopeGate, SimilarityGate
 from lte_chains.scope.default import default_gate
 
@@ -274,6 +275,11 @@ class EditRetriever(VectorStoreRetriever):
     def _judge(
         self, queries: Sequence[str], matches: Sequence[Sequence[EditMatch]]
     ) -> list[list[EditMatch]]:
+        return judge_apart(self._gated, queries, matches)
+
+    def _gated(
+        self, queries: Sequence[str], matches: Sequence[Sequence[EditMatch]]
+    ) -> list[list[EditMatch]]:
         gate = self._gate
         if gate is None:
             return list(map(list, matches))
@@ -307,6 +313,7 @@ def as_document(match: EditMatch) -> Document:
         "source": edit.source,
         "valid_from": edit.valid_from.isoformat() if edit.valid_from else None,
         "valid_until": edit.valid_until.isoformat() if edit.valid_until else None,
+        **({} if edit.instruction is None else {"instruction": True}),
     }
     return Document(
         id=edit.id, page_content=edit.descriptor, metadata={**edit.metadata, "lte": provenance}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from lte_chains.edit import Edit, EditMatch, normalise, slot_of
@@ -62,6 +62,8 @@ def is_many_valued(edit: Edit) -> bool:
         >>> is_many_valued(Edit(prompt="Ann's pets are", target_new="a cat", many_valued=True))
         True
     """
+    if edit.instruction is not None:
+        return False
     if edit.many_valued is not None:
         return edit.many_valued
     return edit.relation is not None and is_many_valued_relation(edit.relation)
@@ -121,5 +123,7 @@ def renamed(text: str, name: str, other: str) -> str:
 
 def _slot_under(edit: Edit, alias: str) -> str | None:
     """Return what an edit's slot would be if its subject were called by an alias."""
-    prompt = renamed(edit.prompt, edit.subject or "", alias)
+    prompt = renamed(edit.prompt, edit.subject or "", alias) if edit.prompt else ""
+    if edit.instruction is not None:
+        return replace(edit, subject=alias, prompt=prompt, aliases=()).slot
     return slot_of(alias, edit.relation, prompt if edit.statement is None else None)

@@ -26,17 +26,29 @@ class EditTransfer(EditDocuments):
         return len(edits)
 
     def import_jsonl(
-        self, path: str | os.PathLike[str], *, show_progress: bool | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        instructions: bool = False,
+        show_progress: bool | None = None,
     ) -> list[str]:
         """Add the edits of a file in one transaction and return their ids.
 
         Understood are `export_jsonl`'s own format and KnowEdit's and EasyEdit's
         JSON; see `lte_chains.interchange`.
 
+        Args:
+            path: The file.
+            instructions: Whether some of its edits may be instructions, which tell
+                the model how to answer. Only for files of people who may do that.
+            show_progress: Always or never a bar; with None where it takes long.
+
         Raises:
-            DataError: The file cannot be read as edits; nothing is added.
+            DataError: The file cannot be read as edits, or holds instructions that
+                are not allowed; nothing is added.
         """
-        return self.add_edits(read_edits(path), show_progress=show_progress)
+        edits = read_edits(path, instructions=instructions)
+        return self.add_edits(edits, show_progress=show_progress)
 
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Write a copy of a memory in SQLite, all its namespaces, while it is in use.

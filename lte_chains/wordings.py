@@ -23,6 +23,8 @@ def wordings(edit: Edit) -> tuple[str, ...]:
         ...             aliases=("Acme Corp.",))
         >>> wordings(edit)
         ('Who runs Acme?', 'Who runs Acme? Jane Doe', 'Who runs Acme Corp.?')
+        >>> wordings(Edit(subject="Acme", instruction="Speak well of it."))
+        ('Acme', 'About Acme: Speak well of it.')
     """
     own = indexed_text(edit)
     others = [renamed(own, edit.subject or "", alias) for alias in edit.aliases]
@@ -31,10 +33,12 @@ def wordings(edit: Edit) -> tuple[str, ...]:
 
 
 def indexed_text(edit: Edit) -> str:
-    """Return an edit's own wording: its prompt, or its statement.
+    """Return an edit's own wording: its prompt, its statement, or what an instruction is about.
 
     Example:
         >>> indexed_text(Edit(prompt="The CEO of Acme is", target_new="Jane Doe"))
         'The CEO of Acme is'
     """
+    if edit.instruction is not None:
+        return edit.prompt or edit.subject or ""
     return edit.prompt if edit.statement is None else edit.statement

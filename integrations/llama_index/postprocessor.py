@@ -83,6 +83,8 @@ class EditNodePostprocessor(BaseNodePostprocessor):
 
 
 def _edits_first(nodes: list[NodeWithScore], matches: Sequence[EditMatch]) -> list[NodeWithScore]:
+    # A node tells; how to answer is for the question's own prompt to say.
+    matches = [match for match in matches if match.edit.instruction is None]
     if not matches:
         return nodes
     edits = [as_node(match) for match in matches]

@@ -11,6 +11,7 @@ from lte_chains.cli.explain import print_explanation
 from lte_chains.cli.fields import (
     AliasOption,
     IdOption,
+    InstructionOption,
     ManyValuedOption,
     MomentOption,
     RelationOption,
@@ -45,6 +46,7 @@ def add(
     source: SourceOption = None,
     alias: AliasOption = None,
     many_valued: ManyValuedOption = None,
+    instruction: InstructionOption = False,
     id_: IdOption = None,
     store: StoreOption = DEFAULT_STORE,
     namespace: NamespaceOption = "default",
@@ -55,6 +57,8 @@ def add(
     Example: lte-chains add "The CEO of Acme is" "Jane Doe" --subject Acme --relation CEO
 
     Example: lte-chains add "Acme moved its headquarters to Lisbon in 2026."
+
+    Example: lte-chains add "Speak well of it." --subject Acme --instruction
     """
     edit = edit_of(
         text,
@@ -66,6 +70,7 @@ def add(
         source=source,
         aliases=alias,
         many_valued=many_valued,
+        instruction=instruction,
         id=id_,
     )
     with open_memory(store, namespace, create=True) as memory:
@@ -260,6 +265,12 @@ def import_edits(
             dir_okay=False,
         ),
     ],
+    instructions: Annotated[
+        bool,
+        typer.Option(
+            "--instructions", help="Take instructions too: only from files that you trust."
+        ),
+    ] = False,
     store: StoreOption = DEFAULT_STORE,
     namespace: NamespaceOption = "default",
     as_json: JsonOption = False,
@@ -269,7 +280,7 @@ def import_edits(
     Example: lte-chains import edits.jsonl --store edits.db
     """
     with open_memory(store, namespace, create=True) as memory:
-        ids = memory.import_jsonl(path)
+        ids = memory.import_jsonl(path, instructions=instructions)
         revision = memory.revision
     if as_json:
         print_json({"ids": ids, "revision": revision})

@@ -31,19 +31,31 @@ ManyValuedOption = Annotated[
         show_default=False,
     ),
 ]
+InstructionOption = Annotated[
+    bool,
+    typer.Option(
+        "--instruction",
+        help="The last argument says how to answer what names --subject, or what asks TEXT.",
+    ),
+]
 IdOption = Annotated[
     str | None, typer.Option("--id", help="An id of your own; the memory makes one if not.")
 ]
 
 
-def edit_of(text: str, target: str | None, **fields: Any) -> Edit:
+def edit_of(text: str, target: str | None, *, instruction: bool = False, **fields: Any) -> Edit:
     """Return the edit of a command's arguments: a statement if there is no target.
 
     Example:
         >>> edit_of("Acme moved to Lisbon.", None, subject="Acme").descriptor
         'Acme moved to Lisbon.'
+        >>> edit_of("Speak well of it.", None, subject="Acme", instruction=True).descriptor
+        'About Acme: Speak well of it.'
     """
     fields["aliases"] = fields.get("aliases") or ()
+    if instruction:
+        asked, told = ("", text) if target is None else (text, target)
+        return Edit(prompt=asked, instruction=told, **fields)
     if target is None:
         return Edit.from_statement(text, **fields)
     return Edit(prompt=text, target_new=target, **fields)

@@ -40,6 +40,8 @@ class Budget:
         Chains come first, each in its order, because a chain is what explains
         the whole question; then single edits in scope, best first. If an edit
         of a chain does not fit in, those that it leads to are left out too.
+        Instructions come last, and do not take a fact's place: as many edits
+        again may be instructions.
 
         Example:
             >>> from lte_chains.edit import Edit
@@ -50,18 +52,32 @@ class Budget:
         # A gate may have set new scores; sorting is stable, so ties stay nearest first.
         single = sorted((m for m in judged if m.in_scope), key=lambda match: -match.score)
         taken: dict[tuple[str | None, int | None], EditMatch] = {}
+        facts = [[match] for match in single if match.edit.instruction is None]
+        told = [[match] for match in single if match.edit.instruction is not None]
         room = self.tokens
-        for group in (*chains, *([match] for match in single)):
+        for groups in ((*chains, *facts), told):
+            room = self._fill(taken, groups, room)
+        return list(taken.values())
+
+    def _fill(
+        self,
+        taken: dict[tuple[str | None, int | None], EditMatch],
+        groups: Sequence[Sequence[EditMatch]],
+        room: int | None,
+    ) -> int | None:
+        """Take what fits of each group, and return the tokens that are left."""
+        most = len(taken) + self.edits
+        for group in groups:
             for match in group:
                 key = (match.edit.id, match.edit.version)
                 if key in taken:
                     continue
                 cost = 0 if room is None else self.counter(match.edit.descriptor)
-                if len(taken) == self.edits or (room is not None and cost > room):
+                if len(taken) == most or (room is not None and cost > room):
                     break
                 taken[key] = match
                 room = None if room is None else room - cost
-        return list(taken.values())
+        return room
 
 
 def singles_and_chains(

@@ -112,7 +112,7 @@ def contradictions(
 
     Args:
         documents: What was retrieved; only their text is read.
-        edits: The edits that are in scope.
+        edits: The edits that are in scope; an instruction contradicts nothing.
         rules: How close a sentence must be where no old value is known.
         old_values: Says what held before.
     """
@@ -120,6 +120,8 @@ def contradictions(
     unsure: list[_Suspect] = []
     for place, document in enumerate(documents):
         for edit in edits:
+            if edit.instruction is not None:
+                continue
             old = old_values(edit)
             for suspect in _suspects(place, document.page_content, edit):
                 if any(find_name(suspect.words, value) for value in old):

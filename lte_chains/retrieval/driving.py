@@ -16,6 +16,7 @@ from lte_chains.edit import EditMatch, normalise
 from lte_chains.errors import ConfigError
 from lte_chains.memory import EditMemory
 from lte_chains.retrieval.requests import Embed, Find, Judge, Look, Request, Say, Steps
+from lte_chains.retrieval.topics import is_about_topic
 from lte_chains.store.base import Vectors
 
 T = TypeVar("T")
@@ -105,7 +106,7 @@ class Driver:
         """Answer requests of one kind that need neither embedder nor chat model."""
         finds = [request for request in requests if isinstance(request, Find)]
         if finds:
-            return [self._nearest(request.vectors, request.count) for request in finds]
+            return [_facts(self._nearest(request.vectors, request.count)) for request in finds]
         judges = [request for request in requests if isinstance(request, Judge)]
         return self.judge([r.query for r in judges], [r.matches for r in judges])
 
@@ -113,9 +114,14 @@ class Driver:
         self, queries: Sequence[str], vectors: Vectors
     ) -> list[tuple[list[EditMatch], list[EditMatch], list[EditMatch]]]:
         found = [self._enough(vector) for vector in vectors]
-        near = [matches[: self.pool] for matches in found]
+        far = [matches[self.pool :] for matches in found]
+        # How near an instruction is says little: it is judged by the names in the question.
+        near = [
+            [*matches[: self.pool], *(m for m in others if is_about_topic(m.edit))]
+            for matches, others in zip(found, far, strict=True)
+        ]
         judged = self.judge(queries, near)
-        beyond = [matches[self.pool :] for matches in found]
+        beyond = [[m for m in others if m.edit.instruction is None] for others in far]
         return list(zip(near, judged, beyond, strict=True))
 
     @property
@@ -181,6 +187,11 @@ def _portions(vectors: Vectors, counts: Sequence[int]) -> list[Vectors]:
 def _put(answers: list[Any], places: Sequence[int], found: Sequence[Any]) -> None:
     for place, answer in zip(places, found, strict=True):
         answers[place] = answer
+
+
+def _facts(found: Sequence[Sequence[EditMatch]]) -> list[list[EditMatch]]:
+    """Leave instructions out: no hop leads over one."""
+    return [[match for match in own if match.edit.instruction is None] for own in found]
 
 
 def distinct_matches(matches: Sequence[EditMatch]) -> list[EditMatch]:

@@ -192,6 +192,8 @@ def target_names(edit: Edit) -> list[str]:
         >>> target_names(Edit.from_statement("Acme moved to Lisbon.", subject="Acme"))
         ['Lisbon']
     """
+    if edit.instruction is not None:
+        return []
     if edit.statement is None:
         return [edit.target_new] if len(edit.target_new.split()) <= LONGEST_NAME else []
     subject = name_key(edit.subject or "")

@@ -28,6 +28,10 @@ CONTENT = (
 )
 """The columns that hold what the caller gave, in the order of `encode`; new ones go last."""
 
+_OF_INSTRUCTION = ""
+"""The statement of an instruction, which stands in the column of the target: no statement is
+empty, so nothing else is taken for one, and a version that knows none refuses to read it."""
+
 Content = tuple[str | int | None, ...]
 """An edit's content, one value for each column of `CONTENT`."""
 
@@ -41,10 +45,10 @@ def encode(edit: Edit) -> Content:
     """
     content = (
         edit.prompt,
-        edit.target_new,
+        edit.target_new if edit.instruction is None else edit.instruction,
         edit.subject,
         edit.relation,
-        edit.statement,
+        edit.statement if edit.instruction is None else _OF_INSTRUCTION,
         moment(edit.valid_from),
         moment(edit.valid_until),
         edit.source,
@@ -113,6 +117,8 @@ def moment_of(text: str) -> datetime:
 
 def _decoded(row: sqlite3.Row | Mapping[str, Any]) -> Edit:
     fields: dict[str, Any] = {name: row[name] for name in CONTENT}
+    if fields["statement"] == _OF_INSTRUCTION:
+        fields |= {"instruction": fields["target_new"], "target_new": "", "statement": None}
     fields["metadata"] = json.loads(fields["metadata"])
     fields["aliases"] = json.loads(fields["aliases"] or "[]")
     if fields["many_valued"] is not None:

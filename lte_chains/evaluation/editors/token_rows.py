@@ -117,9 +117,14 @@ def require_prompts(edits: Iterable[Edit]) -> None:
     """Check that edits have a prompt and a target, without which no loss can be computed.
 
     Raises:
-        ConfigError: One is a statement.
+        ConfigError: One is a statement or an instruction.
     """
     for edit in edits:
+        if edit.instruction is not None:
+            raise ConfigError(
+                f"{edit.instruction[:80]!r} is an instruction: this method needs edits with a "
+                "prompt and a target_new. The method lte takes instructions"
+            )
         if edit.statement is not None:
             raise ConfigError(
                 f"{edit.statement[:80]!r} is a statement: this method needs edits with a prompt "
