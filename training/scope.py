@@ -6,8 +6,8 @@ r"""Train the scope gate: a cross-encoder that says whether a question depends o
 DATA holds the field's train files (see `scope_gate.rows.read_groups`) and
 pararel/facts.tsv; TEXT.xz is plain text for names and sentences. No pair
 mentions a subject of the files named by ``--hold-out``. FOLDER gets the
-weights, their vocabulary and settings, and report.json with the figures on
-relations and subjects that were held out.
+weights, their vocabulary and settings, and with report.json and reliability.png
+the figures on relations and subjects that were held out.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from lte_chains.scope.cross_encoder import CrossEncoderGate
 from lte_chains.scope.network import PairNetwork, load, save
 from lte_chains.scope.pairs import PairEncoder
 from lte_chains.training.pretraining.names import Names, read_corpus
+from lte_chains.training.scope_gate.diagram import save_diagram
 from lte_chains.training.scope_gate.held_out import HeldOut
 from lte_chains.training.scope_gate.loop import Schedule, from_bert, scores_of, train
 from lte_chains.training.scope_gate.made import PairMaker
@@ -209,7 +210,7 @@ def finish(
     (out / "gate.json").write_text(json.dumps(settings), encoding="utf-8")
     threshold = least_cost(*retrieved(CrossEncoderGate(path=out), material), slack=_SLACK)
     settings["threshold"] = threshold
-    report = {
+    report: dict[str, Any] = {
         **settings,
         "held_out_rows": {
             **measure(held, scores, calibration),
@@ -217,6 +218,7 @@ def finish(
         },
         "near_misses": measure(misses, scores_of(network, encoder, misses), calibration),
     }
+    save_diagram(report["near_misses"]["reliability"], out / "reliability.png")
     for name, content in (("gate.json", settings), ("report.json", report)):
         (out / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return report
