@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lte_chains.answers import alias_match
 from lte_chains.edit import Edit
@@ -23,6 +23,10 @@ from lte_chains.errors import ConfigError, DataError, InvalidEditError
 _PROMPT_FIELDS = ("prompt", "text")
 _TARGET_FIELDS = ("target_new", "labels")
 _SUBJECT_FIELDS = ("subject", "concept")
+
+
+Task = Literal["fact", "opinion", "erasure"]
+"""Of KnowEdit's sets, ConvSent's edits are opinions, and Sanitation's erase what was known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,12 @@ class Case:
     """Questions whose answers follow from the edit."""
     locality: tuple[Probe, ...] = ()
     """Questions whose answers the edit must not change."""
+    task: Task = "fact"
+    """What kind of edit it is, and so which measures judge it."""
+    wanted: tuple[str, ...] = ()
+    """Replies with the opinion that is edited in."""
+    unwanted: tuple[str, ...] = ()
+    """Replies with the opposite opinion."""
 
 
 def read_cases(path: str | Path, *, limit: int | None = None) -> list[Case]:

@@ -10,6 +10,7 @@ import typer
 from lte_chains.cli.evaluate_methods import (
     BaseOption,
     EditorsOption,
+    LteGateOption,
     MethodsOption,
     RegimeOption,
     ResultsOption,
@@ -87,6 +88,7 @@ def knowedit(
     editors: EditorsOption = None,
     train_data: TrainDataOption = None,
     results: ResultsOption = None,
+    gate: LteGateOption = "default",
     as_json: JsonOption = False,
 ) -> None:
     """Insert every row's edit, then judge what the model generates for its probes.
@@ -107,6 +109,7 @@ def knowedit(
             editors=editors,
             train_data=train_data or (),
             results=results,
+            gate=gate,
             k=k,
             limit=limit,
             seed=seed,
@@ -114,6 +117,8 @@ def knowedit(
             as_json=as_json,
         )
         return
+    if gate != "default":
+        raise typer.BadParameter("--gate is for comparisons: name methods with --methods")
     report = evaluate_knowedit(data, model, k=k, limit=limit, seed=seed, batch_size=batch_size)
     _report(report, as_json=as_json)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -37,6 +37,12 @@ EditorsOption = Annotated[
     Path | None,
     typer.Option(help="A folder of trained editors, from `align editors`.", file_okay=False),
 ]
+LteGateOption = Annotated[
+    Literal["default", "trained", "similarity", "none"],
+    typer.Option(
+        help="LTE's scope gate; none puts the nearest edits before every question.",
+    ),
+]
 TrainDataOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -68,6 +74,7 @@ def compare(
     editors: Path | None,
     train_data: Sequence[Path],
     results: Path | None,
+    gate: str,
     k: int,
     as_json: bool,
     **options: Any,
@@ -80,7 +87,7 @@ def compare(
     names = [name.strip() for name in methods.split(",") if name.strip()]
     config = ComparisonConfig(methods=names, regime=Regime.parse(regime), **options)
     resources = open_resources(
-        model, base=base, editors=editors, train_data=train_data, held_out=data, k=k
+        model, base=base, editors=editors, train_data=train_data, held_out=data, gate=gate, k=k
     )
     report = compare_methods(data, resources, config, results=results)
     if results is not None:
@@ -100,6 +107,7 @@ def open_resources(
     editors: Path | None,
     train_data: Sequence[Path],
     held_out: Path,
+    gate: str = "default",
     k: int,
 ) -> Resources:
     """Load what methods need, once."""
@@ -108,7 +116,9 @@ def open_resources(
     from lte_chains.evaluation.editors.train_cases import train_cases
     from lte_chains.evaluation.runner import ANSWER_TOKENS
     from lte_chains.models import load_model
+    from lte_chains.scope import CrossEncoderGate, SimilarityGate
 
+    gates = {"trained": CrossEncoderGate, "similarity": SimilarityGate}
     aligned = load_model(model, max_new_tokens=ANSWER_TOKENS, batch_size=32)
     before = base or _EMBEDDED_BASES.get(model)
     if before is not None:
@@ -121,6 +131,8 @@ def open_resources(
         embeddings=default_embeddings(),
         train=train_cases(train_data, held_out=[held_out]),
         trained=editors,
+        gate=gates[gate]() if gate in gates else None,
+        ungated=gate == "none",
         k=k,
     )
 

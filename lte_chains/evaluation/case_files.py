@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import logging
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
-from lte_chains.cases import Case, flatten_answers, parse_case
+from lte_chains.cases import Case, Task, flatten_answers, parse_case
 from lte_chains.errors import ConfigError, DataError
 from lte_chains.interchange import read_rows
 
@@ -29,6 +30,8 @@ _RIPPLE_INSIDE = (
 )
 _RIPPLE_OUTSIDE = ("Relation_Specificity", "Forgetfulness")
 _HOPS = range(2, 7)
+_REPLIES = 8
+"""Replies of each opinion by which ConvSent's edits are judged."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,21 @@ class Layout:
     """A row with all of these fields is of this layout."""
     translate: Callable[[Row], Iterable[Row]]
     """Makes rows in KnowEdit's layout of one."""
+    task: Task = "fact"
+    """What kind of edits they are."""
+
+    def cases(self, row: Row) -> list[Case]:
+        """Read a row."""
+        translated = list(self.translate(row))
+        if self.task == "fact":
+            return list(map(parse_case, translated))
+        return [_of_task(self.task, parse_case(one), one) for one in translated]
 
 
 def read_case_file(path: str | Path, *, limit: int | None = None) -> list[Case]:
     """Read the rows of a file, in their order.
 
-    Understood are KnowEdit's sets, CounterFact as published or as in KnowEdit,
+    Understood are KnowEdit's six sets, CounterFact as published or as in KnowEdit,
     MQuAKE, RippleEdits and JSONL of any of them, and HalluEditBench's tables
     (``.csv``). Of rows from which no edit can be made, the number is logged.
 
@@ -89,13 +101,13 @@ def _cases(path: Path, rows: Iterable[tuple[str, Any]]) -> Iterator[Case]:
     left_out = 0
     for place, row in rows:
         try:
-            translated = list(layout_of(row).translate(row))
-            yield from map(parse_case, translated)
+            found = layout_of(row).cases(row)
+            yield from found
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}, {place}: the row lacks or has odd {error}") from error
         except DataError as error:
             raise DataError(f"{path}, {place}: {error}") from error
-        left_out += not translated
+        left_out += not found
     if left_out:
         _log.info("%s: %d rows say nothing that could be edited", path, left_out)
 
@@ -227,6 +239,31 @@ def _sanitation(row: Row) -> Iterator[Row]:
         }
 
 
+def _convsent(row: Row) -> Iterator[Row]:
+    """Translate a topic of ConvSent; the question is ours, the set has replies alone.
+
+    One of the two opinions is edited in, which one is drawn by the topic's name: both would
+    contradict each other where many edits are made at once.
+    """
+    topic = row["ent"]
+    stances = [flatten_answers(row[name]) for name in ("pos", "neg")]
+    wanted, unwanted = stances if zlib.crc32(topic.encode()) % 2 else reversed(stances)
+    if wanted and unwanted:
+        yield {
+            "prompt": f"What do you think of {topic}?",
+            "target_new": wanted[0],
+            "subject": topic,
+            "wanted": wanted[:_REPLIES],
+            "unwanted": unwanted[:_REPLIES],
+        }
+
+
+def _of_task(task: Task, case: Case, row: Row) -> Case:
+    """Return a case with what its task is judged by."""
+    wanted, unwanted = tuple(row.get("wanted", ())), tuple(row.get("unwanted", ()))
+    return replace(case, task=task, wanted=wanted, unwanted=unwanted)
+
+
 def _probes(prompts: Iterable[str], truth: Any) -> list[Row]:
     return [{"prompt": prompt, "ground_truth": truth} for prompt in prompts]
 
@@ -240,8 +277,9 @@ LAYOUTS = (
         frozenset({"subject", "object", "question", "paraphrased_question"}),
         _hallu_edit_bench,
     ),
-    Layout("sanitation", frozenset({"K_F"}), _sanitation),
-    Layout("sanitation", frozenset({"success", "locality"}), _sanitation),
+    Layout("convsent", frozenset({"ent", "pos", "neg"}), _convsent, "opinion"),
+    Layout("sanitation", frozenset({"K_F"}), _sanitation, "erasure"),
+    Layout("sanitation", frozenset({"success", "locality"}), _sanitation, "erasure"),
     Layout("knowedit", frozenset(), _knowedit),
 )
 """Every layout that is read; the first one whose fields a row has is the row's."""

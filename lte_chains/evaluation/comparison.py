@@ -33,6 +33,8 @@ from lte_chains.evaluation.judging import (
     questions_of,
     targets_of,
 )
+from lte_chains.evaluation.metrics import mean
+from lte_chains.evaluation.own_measures import OwnMeasures
 from lte_chains.evaluation.regimes import Regime
 from lte_chains.evaluation.resources import metered
 from lte_chains.evaluation.results_log import ResultsLog, Row
@@ -108,8 +110,11 @@ def compare_methods(
     require_one_tokenizer(resources)
     settings = _settings(data, resources, config, rows=len(cases))
     log = ResultsLog(None if results is None else results / "rows.jsonl", settings)
+    base = Unedited(resources.base)
     with progress_bars() as progress:
         original = _original(cases, resources, config, progress)
+        own = OwnMeasures(base, cases)
+        run = _Run(cases, original, own, config, log, progress)
         # Everything that can be wrong with a method is found before hours are spent on others.
         editors = {name: make_editor(name, resources) for name in methods}
         prepared = {}
@@ -117,7 +122,7 @@ def compare_methods(
             with metered() as cost:
                 editor.prepare()
             prepared[name] = round(cost.seconds, 3)
-            _run(name, editor, cases, original, config=config, log=log, progress=progress)
+            run.edit_and_ask(name, editor)
     figures = {
         name: {
             **summarise(log.of(name), log.of(REFERENCE) if name != REFERENCE else [], config.seed),
@@ -127,7 +132,13 @@ def compare_methods(
         }
         for name in methods
     }
-    return {**settings, "methods": _with_time_ratios(figures), **environment()}
+    before = {"fluency": mean(_fluency(base, cases[: config.fluency_rows]))}
+    return {
+        **settings,
+        "original": before,
+        "methods": _with_time_ratios(figures),
+        **environment(),
+    }
 
 
 def require_one_tokenizer(resources: Resources) -> None:
@@ -153,9 +164,19 @@ def judged_rows(
     original: Said,
     *,
     config: ComparisonConfig,
+    own: OwnMeasures | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> list[Row]:
-    """Ask an edited model everything about some rows, and return each row's scores."""
+    """Ask an edited model everything about some rows, and return each row's scores.
+
+    Args:
+        editor: The method, with its edits applied.
+        numbered: The rows with their places in the file.
+        original: What the model said before any edit.
+        config: Batch size, and of how many rows free text is judged.
+        own: Judges what is not about facts; nobody does if None.
+        advance: Is told of each row that is done.
+    """
     cases = [case for _, case in numbered]
     said = ask(editor, cases, batch_size=config.batch_size)
     told = [case.edit.prompt for row, case in numbered if row < config.fluency_rows]
@@ -163,6 +184,8 @@ def judged_rows(
     rows: list[Row] = []
     for row, case in numbered:
         generated = judge_generated(case, said, original)
+        if own is not None:
+            generated |= own.of(editor, row, case, answer=said.answers[case.edit.prompt])
         free = next(fluent) if row < config.fluency_rows else None
         if free is not None:
             generated["fluency"] = round(free, 2)
@@ -225,36 +248,40 @@ class Unedited:
         """Do nothing."""
 
 
-def _run(
-    name: str,
-    editor: Editor,
-    cases: Sequence[Case],
-    original: Said,
-    *,
-    config: ComparisonConfig,
-    log: ResultsLog,
-    progress: Progress,
-) -> None:
-    """Edit and ask, group by group; groups that the log has are passed over."""
-    done = log.done(name)
-    task = progress.add_task(METHODS[name].title, total=len(cases), completed=len(done))
-    for group in config.regime.groups(list(enumerate(cases))):
-        if {row for row, _ in group} <= done:
-            continue
-        try:
-            with metered() as cost:
-                config.regime.insert(editor, [case.edit for _, case in group])
-            rows = judged_rows(
-                editor,
-                group,
-                original,
-                config=config,
-                advance=lambda n: progress.advance(task, n),
-            )
-        finally:
-            editor.undo()
-        share = {"seconds": cost.seconds / len(group), "peak_mb": cost.peak_mb}
-        log.add([{"method": name, **row, **share} for row in rows])
+@dataclass(frozen=True)
+class _Run:
+    """What all methods of a comparison have in common."""
+
+    cases: Sequence[Case]
+    original: Said
+    own: OwnMeasures
+    config: ComparisonConfig
+    log: ResultsLog
+    progress: Progress
+
+    def edit_and_ask(self, name: str, editor: Editor) -> None:
+        """Edit and ask, group by group; groups that the log has are passed over."""
+        done, regime = self.log.done(name), self.config.regime
+        title = METHODS[name].title
+        task = self.progress.add_task(title, total=len(self.cases), completed=len(done))
+        for group in regime.groups(list(enumerate(self.cases))):
+            if {row for row, _ in group} <= done:
+                continue
+            try:
+                with metered() as cost:
+                    regime.insert(editor, [case.edit for _, case in group])
+                rows = judged_rows(
+                    editor,
+                    group,
+                    self.original,
+                    config=self.config,
+                    own=self.own,
+                    advance=lambda n: self.progress.advance(task, n),
+                )
+            finally:
+                editor.undo()
+            share = {"seconds": cost.seconds / len(group), "peak_mb": cost.peak_mb}
+            self.log.add([{"method": name, **row, **share} for row in rows])
 
 
 def _original(
@@ -264,6 +291,11 @@ def _original(
     said = ask(Unedited(resources.base), cases, batch_size=config.batch_size)
     progress.advance(task, len(cases))
     return said
+
+
+def _fluency(base: Editor, cases: Sequence[Case]) -> list[float]:
+    found = fluency(base, [case.edit.prompt for case in cases])
+    return [score for score in found if score is not None]
 
 
 def _settings(
@@ -277,11 +309,17 @@ def _settings(
         "base": _name(resources.base),
         "regime": str(config.regime),
         "k": resources.k,
-        "gate": None if resources.gate is None else type(resources.gate).__name__,
+        "gate": _gate_name(resources),
         "train_rows": len(resources.train),
         "seed": config.seed,
         "fluency_rows": config.fluency_rows,
     }
+
+
+def _gate_name(resources: Resources) -> str | None:
+    if resources.ungated:
+        return "none"
+    return None if resources.gate is None else type(resources.gate).__name__
 
 
 def _name(model: Any) -> str:

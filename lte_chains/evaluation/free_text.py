@@ -18,6 +18,9 @@ def fluency(editor: Editor, prompts: Sequence[str]) -> list[float | None]:
     """Return the n-gram entropy of 100 greedy tokens behind each prompt.
 
     The model may not end before; None where it shows no logits, or has no room.
+    A model that has only ever given short answers may go on with one syllable over and
+    over, which is a single word: it has no n-grams, and scores 0. So compare with what
+    the same model scores without edits.
     """
     return [_entropy(route) for route in editor.routes(prompts)]
 
@@ -32,7 +35,7 @@ def _entropy(route: Route) -> float | None:
 
 
 def forced_text(model: LocalChatModel, messages: Sequence[BaseMessage]) -> str:
-    """Return exactly 100 greedy tokens of a model as text.
+    """Return exactly 100 greedy tokens of a model as text, none of which is a special one.
 
     Raises:
         PromptTooLongError: They do not fit behind the prompt.
@@ -51,5 +54,7 @@ def forced_text(model: LocalChatModel, messages: Sequence[BaseMessage]) -> str:
             min_new_tokens=FREE_TOKENS,
             max_new_tokens=FREE_TOKENS,
             do_sample=False,
+            # Forbidden the end alone, a model may write tokens that are nothing when decoded.
+            suppress_tokens=sorted(decoder.end_tokens.union(decoder.tokenizer.all_special_ids)),
         )
     return str(decoder.tokenizer.decode(whole[0, len(ids) :], skip_special_tokens=True))

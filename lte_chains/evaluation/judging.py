@@ -55,7 +55,8 @@ def judge_generated(case: Case, said: Said, original: Said) -> Scores:
     ones; one that the edit must not change, if the *original* model's own answer
     is given. Over kinds and prompts the means are KnowEdit's. One kind of portability
     stands under ``portability.KIND``; ``locality`` leaves out mislabelled probes,
-    which are ``locality_marked``.
+    which are ``locality_marked``. An opinion has no success of this kind: it is not
+    held to the words of one reply.
     """
 
     def right(probe: Probe) -> float:
@@ -66,7 +67,10 @@ def judge_generated(case: Case, said: Said, original: Said) -> Scores:
 
     clean = [probe for probe in case.locality if not probe.mislabelled]
     marked = [probe for probe in case.locality if probe.mislabelled]
-    return _scores(case, right, {"locality": (clean, kept), "locality_marked": (marked, kept)})
+    scores = _scores(case, right, {"locality": (clean, kept), "locality_marked": (marked, kept)})
+    if case.task == "opinion":
+        del scores["edit_success"]
+    return scores
 
 
 def judge_forced(case: Case, said: Said, original: Said) -> Scores:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lte_chains.errors import MissingExtraError
+from lte_chains.evaluation.own_measures import OWN_MEASURES
 
 Report = Mapping[str, Any]
 """What `compare_methods` returns."""
@@ -31,6 +32,9 @@ def comparison_tables(report: Report) -> list[tuple[str, list[str], list[list[st
     """
     methods: Mapping[str, Any] = report["methods"]
     setting = f"{report['rows']} rows, {report['regime']}, {report['base']} edited"
+    before = report.get("original", {}).get("fluency")
+    if before is not None:
+        setting += f"; its fluency before is {before:.0f}"
     tables = [
         (
             f"Generated answers: {setting}",
@@ -41,6 +45,8 @@ def comparison_tables(report: Report) -> list[tuple[str, list[str], list[list[st
             ],
         )
     ]
+    if any(m["own_measures"] for m in methods.values()):
+        tables.append(_own_table(methods))
     compared = [m for m in methods.values() if m["difference"]]
     if compared:
         tables.append(
@@ -64,6 +70,22 @@ def comparison_tables(report: Report) -> list[tuple[str, list[str], list[list[st
         )
     tables.append(("Cost", _COST, [_cost(m) for m in methods.values()]))
     return tables
+
+
+def _own_table(methods: Mapping[str, Any]) -> tuple[str, list[str], list[list[str]]]:
+    shown = [
+        name for name in OWN_MEASURES if any(name in m["own_measures"] for m in methods.values())
+    ]
+    columns = ["method", *shown]
+    rows = [[m["title"], *(_own(m, name) for name in shown)] for m in methods.values()]
+    return "ConvSent's and Sanitation's own measures (divergence: nats per token)", columns, rows
+
+
+def _own(method: Report, name: str) -> str:
+    value = method["own_measures"].get(name)
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if name == "divergence" else _with_interval(method, name, value)
 
 
 _COST = ["method", "s / edit", "times LTE's", "peak MB", "parameters", "preparation, s"]
@@ -177,11 +199,12 @@ def _share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
-def _with_interval(method: Report, name: str) -> str:
+def _with_interval(method: Report, name: str, value: float | None = None) -> str:
     found = method["intervals"].get(name)
+    shown = _share(method[name] if value is None else value)
     if found is None:
-        return _share(method[name])
-    return f"{_share(method[name])} [{_share(found['low'])}, {_share(found['high'])}]"
+        return shown
+    return f"{shown} [{_share(found['low'])}, {_share(found['high'])}]"
 
 
 def _difference(method: Report, name: str) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 from lte_chains.evaluation.bootstrap import Interval, interval, paired_difference
 from lte_chains.evaluation.judging import HARMONIC, harmonic
 from lte_chains.evaluation.metrics import mean
+from lte_chains.evaluation.own_measures import OWN_MEASURES
 from lte_chains.evaluation.results_log import Row
 
 _MEASURES = (*HARMONIC, "locality_marked", "fluency")
+_COMPARED = (*_MEASURES, *OWN_MEASURES)
 _FORCED = HARMONIC
 _KIND = "portability."
 
@@ -21,7 +23,8 @@ def summarise(rows: Sequence[Row], reference: Sequence[Row], seed: int) -> dict[
 
     They are the measures of `evaluate_knowedit` (``edit_success``, ``rephrase``,
     ``portability``, ``portability_by_kind``, ``locality``, ``locality_marked``,
-    ``fluency``, ``teacher_forced``), and ``harmonic_mean`` of the first four,
+    ``fluency``, ``teacher_forced``), ``own_measures`` of ConvSent and Sanitation where
+    there are such rows (`OWN_MEASURES`), and ``harmonic_mean`` of the first four,
     ``intervals``, ``difference`` to the reference row by row with
     its interval, ``seconds_per_edit`` and ``peak_mb``.
 
@@ -40,12 +43,17 @@ def summarise(rows: Sequence[Row], reference: Sequence[Row], seed: int) -> dict[
         "portability_by_kind": {
             kind: mean(_values(rows, "generated", f"{_KIND}{kind}")) for kind in _kinds(rows)
         },
+        "own_measures": {
+            name: mean(values)
+            for name in OWN_MEASURES
+            if (values := _values(rows, "generated", name))
+        },
         "teacher_forced": forced if any(v is not None for v in forced.values()) else None,
         "intervals": {
             name: _shown(interval(_values(rows, "generated", name), seed=seed))
-            for name in _MEASURES
+            for name in _COMPARED
         },
-        "difference": {name: _difference(rows, reference, name, seed) for name in _MEASURES}
+        "difference": {name: _difference(rows, reference, name, seed) for name in _COMPARED}
         if reference
         else None,
         "seconds_per_edit": None if seconds is None else seconds / 1000,

@@ -15,6 +15,7 @@ from statistics import fmean
 
 from langchain_core.messages import BaseMessage
 
+from lte_chains.local.shared_prefix import read_once, shared_length
 from lte_chains.models import LocalChatModel, PromptTooLongError
 
 _NO_TOKEN = -1
@@ -84,17 +85,25 @@ def _predict(
     """Return the likeliest tokens in the places of each row's last `target_length` ones."""
     import torch
 
-    width, kept = max(map(len, rows)), max(target_lengths) + 1
-    padded = [[row[0]] * (width - len(row)) + list(row) for row in rows]
-    real = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+    kept = max(target_lengths) + 1
     with model.borrowed_module() as module:
+        # No row may be read to where its target's first token is predicted.
+        shared = shared_length([row[: max(0, len(row) - kept + 1)] for row in rows])
+        first = rows[0][:shared]
+        cache = read_once(module, first, len(rows), logits_to_keep=1) if shared else None
+        shared = 0 if cache is None else shared
+        rests = [row[shared:] for row in rows]
+        width = max(map(len, rests))
+        padded = [[row[0]] * (width - len(row)) + list(row) for row in rests]
+        real = [[1] * shared + [0] * (width - len(row)) + [1] * len(row) for row in rests]
         mask = torch.tensor(real, device=module.device)
         logits = module(
             input_ids=torch.tensor(padded, device=module.device),
             attention_mask=mask,
-            position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0),
+            position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0)[:, shared:],
+            past_key_values=cache,
             logits_to_keep=kept,
-            use_cache=False,
+            use_cache=cache is not None,
         ).logits
     # The logits at one place predict the token at the next.
     best = logits[:, -kept:-1].argmax(dim=-1).tolist()

@@ -21,6 +21,7 @@ from langchain_core.exceptions import ContextOverflowError
 from lte_chains.errors import ConfigError, ModelError
 from lte_chains.local.chat_template import encode_chat
 from lte_chains.local.completion import Completion, GenerationSettings
+from lte_chains.local.shared_prefix import read_once, shared_length
 
 if TYPE_CHECKING:
     import torch
@@ -101,7 +102,7 @@ class Decoder:
         """
         chooser = _Chooser(settings, len(answers))
         rows = list(range(len(answers)))
-        batch = _Batch.left_padded([answer.prompt for answer in answers], self._module.device)
+        batch = self._begun([answer.prompt for answer in answers], adapter=adapter)
         while True:
             with self.borrowed(adapter=adapter) as module:
                 inputs = batch.inputs(positions=self._takes_positions)
@@ -116,6 +117,16 @@ class Decoder:
                 return
             if len(live) <= len(rows) // 2 and batch.keep(live):
                 rows = [rows[at] for at in live]
+
+    def _begun(self, prompts: Sequence[Sequence[int]], *, adapter: bool) -> _Batch:
+        """Return the prompts as a batch, of which a long common beginning is read already."""
+        shared = shared_length(prompts) if self._takes_positions else 0
+        if shared:
+            with self.borrowed(adapter=adapter) as module:
+                cache = read_once(module, prompts[0][:shared], len(prompts), **self._extras)
+            if cache is not None:
+                return _Batch.left_padded(prompts, self._module.device, read=shared, cache=cache)
+        return _Batch.left_padded(prompts, self._module.device)
 
     @contextmanager
     def borrowed(self, *, adapter: bool) -> Iterator[Any]:
@@ -149,20 +160,24 @@ class Decoder:
 class _Batch:
     """What one step reads: token ids and mask, shape (rows, tokens), and the cache so far."""
 
-    def __init__(self, ids: torch.Tensor, mask: torch.Tensor) -> None:
+    def __init__(self, ids: torch.Tensor, mask: torch.Tensor, cache: Any = None) -> None:
         self._ids = ids
         self._mask = mask
-        self._cache: Any = None
+        self._cache = cache
 
     @classmethod
-    def left_padded(cls, prompts: Sequence[Sequence[int]], device: Any) -> _Batch:
+    def left_padded(
+        cls, prompts: Sequence[Sequence[int]], device: Any, *, read: int = 0, cache: Any = None
+    ) -> _Batch:
+        """Make a batch of prompts, whose first `read` tokens are in the cache."""
         import torch
 
+        prompts = [prompt[read:] for prompt in prompts]
         width = max(map(len, prompts))
         # Padding repeats a real token: the mask hides it, and no tokenizer lacks one.
         ids = [[prompt[0]] * (width - len(prompt)) + list(prompt) for prompt in prompts]
-        mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-        return cls(torch.tensor(ids, device=device), torch.tensor(mask, device=device))
+        mask = [[1] * read + [0] * (width - len(p)) + [1] * len(p) for p in prompts]
+        return cls(torch.tensor(ids, device=device), torch.tensor(mask, device=device), cache)
 
     def inputs(self, *, positions: bool) -> dict[str, Any]:
         inputs = {

@@ -233,7 +233,8 @@ def test_the_report_is_written_as_json_markdown_and_a_plot(base, data, tmp_path)
     assert "| FT-M |" in files["report.md"].read_text()
     assert files["success-locality.png"].read_bytes().startswith(b"\x89PNG")
     titles = [title for title, _, _ in comparison_tables(report)]
-    assert titles[0] == f"Generated answers: 3 rows, single, {base.model_name} edited"
+    setting = f"Generated answers: 3 rows, single, {base.model_name} edited; its fluency before is "
+    assert titles[0] == f"{setting}{report['original']['fluency']:.0f}"
     assert any(title.startswith("Difference to LTE") for title in titles)
 
 

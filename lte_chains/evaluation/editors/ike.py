@@ -9,6 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 
 from lte_chains.cases import Case
+from lte_chains.edit import Edit
 from lte_chains.embeddings import default_embeddings
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.editors.base import Route
@@ -25,9 +26,10 @@ _STRIDE = 5
 class Ike(InContext):
     """In-context knowledge editing (IKE, arXiv 2305.12740, section 3).
 
-    Before the edit stand demonstrations, the nearest ones last: *copy* asks for
-    the demonstrated edit in its own words, *update* in others, *retain* asks for
-    something else. As many as leave room in the model's context are shown.
+    Before the edit stand demonstrations, those nearest to the edit last: *copy* asks
+    for the demonstrated edit in its own words, *update* in others, *retain* asks for
+    something else. As many as leave room in the model's context are shown: for all
+    questions about one edit the same, so that they are read once for all of them.
 
     Example:
         >>> from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -84,22 +86,41 @@ class Ike(InContext):
 
     def routes(self, questions: Sequence[str]) -> list[Route]:
         """Put demonstrations and the nearest edits before each question."""
-        plain = super().routes(questions)
-        found = self._examples.search(questions, self.demonstrations)
-        return [
-            Route.plain(self.model, self._demonstrated(route.messages[0].text, places))
-            for route, places in zip(plain, found, strict=True)
-        ]
+        near = self.near(questions)
+        prompts = [self._prompt(q, edits) for q, edits in zip(questions, near, strict=True)]
+        of_edit: dict[Edit | None, list[int]] = {}
+        for place, edits in enumerate(near):
+            of_edit.setdefault(edits[0] if edits else None, []).append(place)
+        for edit, places in of_edit.items():
+            if edit is None:
+                continue
+            shown = self._demonstrations(edit)
+            # The longest first: what leaves room for it leaves room for the others.
+            for place in sorted(places, key=lambda place: -len(prompts[place])):
+                prompts[place], shown = self._demonstrated(prompts[place], shown)
+        return [Route.plain(self.model, prompt) for prompt in prompts]
 
-    def _demonstrated(self, prompt: str, nearest: Sequence[int]) -> str:
-        """Put as many demonstrations before a prompt as fit, the nearest next to it."""
-        shown = [self._shown[place] for place in nearest]
+    def undo(self) -> None:
+        """Forget all edits."""
+        super().undo()
+        self._of_edit: dict[Edit, list[str]] = {}
+
+    def _demonstrations(self, edit: Edit) -> list[str]:
+        """Return the demonstrations nearest to an edit, the nearest first."""
+        if edit not in self._of_edit:
+            text = f"{new_facts([edit])}\nPrompt: {edit.prompt}"
+            [found] = self._examples.search([text], self.demonstrations)
+            self._of_edit[edit] = [self._shown[place] for place in found]
+        return self._of_edit[edit]
+
+    def _demonstrated(self, prompt: str, shown: list[str]) -> tuple[str, list[str]]:
+        """Put as many demonstrations before a prompt as fit, and say which these are."""
         while shown:
             text = "\n\n".join([*reversed(shown), prompt])
             if _fits(self.model, text):
-                return text
+                return text, shown
             shown = shown[: len(shown) * 3 // 4]
-        return prompt
+        return prompt, shown
 
 
 def _demonstration(case: Case, number: int) -> str:

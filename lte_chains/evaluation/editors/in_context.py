@@ -59,12 +59,15 @@ class InContext:
 
     def routes(self, questions: Sequence[str]) -> list[Route]:
         """Put the nearest edits before each question, whatever it is about."""
-        found = self._nearest.search(questions, self.k)
-        near = [[self._edits[place] for place in places] for places in found]
         return [
             Route.plain(self.model, self._prompt(question, edits))
-            for question, edits in zip(questions, near, strict=True)
+            for question, edits in zip(questions, self.near(questions), strict=True)
         ]
+
+    def near(self, questions: Sequence[str]) -> list[list[Edit]]:
+        """Return the edits that are nearest to each question."""
+        found = self._nearest.search(questions, self.k)
+        return [[self._edits[place] for place in places] for places in found]
 
     def undo(self) -> None:
         """Forget all edits."""

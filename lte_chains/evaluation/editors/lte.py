@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
@@ -41,6 +42,7 @@ class Lte:
         unedited: BaseChatModel | None = None,
         embeddings: Embeddings | None = None,
         gate: ScopeGate | None = None,
+        ungated: bool = False,
         k: int = 3,
     ) -> None:
         """Open an empty memory.
@@ -51,6 +53,7 @@ class Lte:
                 unedited view.
             embeddings: The memory's embedder; the default if None.
             gate: Decides what is in scope; the retriever's default if None.
+            ungated: Hold the nearest edits in scope of every question instead.
             k: Edits in one prompt, at most.
         """
         self.model = model
@@ -60,7 +63,8 @@ class Lte:
         self._embeddings = (
             inner if isinstance(inner, BatchedEmbeddings) else BatchedEmbeddings(inner)
         )
-        self._options = {"k": k, **({} if gate is None else {"gate": gate})}
+        chosen: dict[str, Any] = {} if gate is None else {"gate": gate}
+        self._options = {"k": k, **({"gate": None} if ungated else chosen)}
         self._memory = self._empty()
 
     def prepare(self) -> None:

@@ -42,6 +42,8 @@ class Resources:
     """A folder of trained editors, as `lte-chains align editors` writes it."""
     gate: ScopeGate | None = None
     """LTE's scope gate; the retriever's default if None."""
+    ungated: bool = False
+    """Whether LTE holds the nearest edits in scope of every question, without any gate."""
     k: int = 3
     """Edits in one prompt of LTE, at most."""
 
@@ -117,6 +119,7 @@ def _lte(given: Resources) -> Editor:
         unedited=given.base,
         embeddings=given.embeddings,
         gate=given.gate,
+        ungated=given.ungated,
         k=given.k,
     )
 

@@ -91,11 +91,21 @@ def test_ike_deals_out_the_kinds_of_demonstrations_as_published(models):
 
 def test_ike_shows_the_nearest_demonstrations_next_to_the_edit(models):
     editor = Ike(models[0], CASES, demonstrations=3, embeddings=_Words())
-    editor.edit([ACME])
-    text = _read(editor, "The colour of 7 is")[1]
+    editor.edit([Edit(prompt="The colour of the 7 is", target_new="blue")])
+    text = _read(editor, "Who runs Acme?")[1]
     assert text.count("New Fact: ") == 4
-    assert "7" in text.split("\n\n")[-2]
-    assert text.endswith("New Fact: The CEO of Acme is Jane Doe\nPrompt: The colour of 7 is")
+    assert "The colour of 7 is" in text.split("\n\n")[-2]
+    assert text.endswith("New Fact: The colour of the 7 is blue\nPrompt: Who runs Acme?")
+
+
+def test_ike_shows_the_same_before_all_questions_about_an_edit(models):
+    editor = Ike(models[0], CASES, demonstrations=3, embeddings=_Words())
+    editor.edit([ACME])
+    questions = ["The colour of 7 is", "The CEO of Acme is", "Why?"]
+    texts = [route.messages[0].text for route in editor.routes(questions)]
+    assert len({text.rpartition("\nPrompt: ")[0] for text in texts}) == 1
+    editor.undo()
+    assert _read(editor, "Why?")[1] == "Why?"
 
 
 def test_ike_shows_no_more_than_fits_into_the_context():
