@@ -87,6 +87,8 @@ class ParallelRow:
     facts: tuple[str, ...]
     """Edit descriptors in the order in which the prompt has them."""
     answer: str
+    instructions: tuple[str, ...] = ()
+    """Descriptors of the edits that are instructions."""
     own_places: tuple[int, ...] = ()
     """Where the case's own edits stand among the facts, from 0."""
     style: PromptStyle = "training"
@@ -94,7 +96,9 @@ class ParallelRow:
     @property
     def prompt(self) -> str:
         """The text that the model reads."""
-        return knowledge_editing_prompt(self.question, self.facts, style=self.style)
+        return knowledge_editing_prompt(
+            self.question, self.facts, instructions=self.instructions, style=self.style
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from lte_chains.errors import ConfigError
 from lte_chains.training.parallel.aliases import draw_alias
 from lte_chains.training.parallel.build import ParallelRow, Variant
 from lte_chains.training.parallel.case import Scope
+from lte_chains.training.parallel.instructed import InstructedRows
 from lte_chains.training.pretraining.phrasing import Phrasing
 from lte_chains.training.pretraining.rows import Fact, RowMaker
 from lte_chains.training.pretraining.shipped import shipped
@@ -114,6 +115,7 @@ class InventedRows:
             "stale_context": self._stale_context,
             "passage": lambda: self._from_plain("passage"),
             "text": lambda: self._from_plain("text"),
+            "instruction": InstructedRows(phrasing, rng).row,
         }
 
     def rows(self, counts: Mapping[str, int]) -> list[ParallelRow]:

@@ -119,3 +119,25 @@ def test_every_connection_names_what_is_taught() -> None:
     assert {name for names in properties.values() for name in names} <= set(fact_wordings())
     own = {wording.name for wording in own_wordings()}
     assert set(inverse) <= own | set(fact_wordings())
+
+
+def test_instructions_stand_in_their_own_part_and_are_followed_where_they_concern(
+    make: Make,
+) -> None:
+    followed = ignored = 0
+    for row in make().rows({"instruction": 300}):
+        [told] = row.instructions
+        assert told.startswith("About ")
+        assert f"[Instructions]:\n{told}\n\n[Question]:\n{row.question}" in row.prompt
+        topic = told.removeprefix("About ").partition(": ")[0]
+        if topic.casefold() in row.question.casefold():
+            followed += 1
+        else:
+            ignored += 1
+            assert row.facts[0].endswith(row.answer)
+    assert followed > 3 * ignored > 0
+
+
+def test_recipe_without_instructions_draws_the_rows_that_it_drew_before(make: Make) -> None:
+    one, other = (make().rows({"own": 5, "hop": 5, **more}) for more in ({}, {"instruction": 0}))
+    assert one == other
