@@ -20,7 +20,8 @@ def shared_length(prompts: Sequence[Sequence[int]]) -> int:
     if len(prompts) < 2:
         return 0
     # Of all texts, the first and the last in order differ soonest.
-    one, other = min(prompts), max(prompts)
+    listed = [list(prompt) for prompt in prompts]
+    one, other = min(listed), max(listed)
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
     same = min(same, *(len(prompt) - 1 for prompt in prompts))
     return same if same >= SHORTEST else 0

@@ -21,7 +21,9 @@ class FtL(FineTuning):
         >>> from lte_chains.models import load_model
         >>> model = load_model("lte-tiny-base", max_new_tokens=8)
         >>> editor = FtL(model)
-        >>> editor.edit([Edit(prompt="What is the capital of Japan?", target_new="Oslo")])
+        >>> editor.edit([Edit(prompt="What is the capital of Japan?", target_new="London")])
+        >>> model.invoke("What is the capital of Japan?").text
+        'London'
         >>> editor.undo()
         >>> model.invoke("What is the capital of Japan?").text
         'Tokyo'
