@@ -31,7 +31,7 @@ from lte_chains.edit import Edit
 from lte_chains.index import cache
 from lte_chains.memory import EditMemory
 from lte_chains.store import SQLiteStore
-from lte_chains.store.searcher import LIVE_VECTORS
+from lte_chains.store.saved_indexes import LIVE_VECTORS
 
 FINGERPRINT = "given vectors"
 BATCH = 10_000
@@ -211,7 +211,7 @@ def opening(size: int, folder: Path, pairs: int) -> Iterator[Result]:
         opened.append(store)
 
     def read_rows(_: int) -> object:
-        rows = SQLiteStore(path)._database.read(LIVE_VECTORS, ("room0",))
+        rows = SQLiteStore(path)._database.read(LIVE_VECTORS, {"namespace": "room0"})
         return np.frombuffer(b"".join(row[1] for row in rows), np.float32).reshape(len(rows), -1)
 
     places = cache.places_of(path)

@@ -74,9 +74,12 @@ def place_of(edit: Edit) -> Place | None:
     slot = edit.slot or None  # a prompt of nothing but punctuation names no slot
     if slot is None:
         return None
+    value = value_of(edit) if is_many_valued(edit) else None
+    if not edit.aliases:
+        return Place(slot, value)
     others = dict.fromkeys(slot for slot in map(partial(_slot_under, edit), edit.aliases) if slot)
     others.pop(slot, None)
-    return Place(slot, value_of(edit) if is_many_valued(edit) else None, tuple(others))
+    return Place(slot, value, tuple(others))
 
 
 def value_of(edit: Edit) -> str:

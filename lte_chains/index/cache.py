@@ -33,7 +33,7 @@ from lte_chains.index.sealed import Sealed
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = f"lte-chains index 1 {sys.byteorder}"
+_FORMAT = f"lte-chains index 2 {sys.byteorder}"
 _LONGEST_HEADER = 1 << 20
 _WORDS = 512
 """64-bit words that are summed up together: a page of 4 KiB."""

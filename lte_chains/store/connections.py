@@ -17,6 +17,7 @@ _REMEDIES = (
     ("readonly", "the file or its folder cannot be written: change its permissions"),
     ("unable to open", "check that the folder exists and that it and the file can be written"),
     ("full", "the disk is full: make room and try again"),
+    ("disk I/O", "the disk failed, or a limit was met: make room, or see whether it is sound"),
 )
 
 

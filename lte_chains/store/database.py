@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
@@ -70,7 +70,9 @@ class Database:
             yield connection
             connection.execute("COMMIT")
 
-    def read(self, statement: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
+    def read(
+        self, statement: str, parameters: Sequence[object] | Mapping[str, object] = ()
+    ) -> list[sqlite3.Row]:
         """Return the rows of one statement, which sees one state of the file.
 
         Raises:

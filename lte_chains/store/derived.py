@@ -1,6 +1,6 @@
-"""The tables of a SQLite ledger that follow from the others, and what they should hold.
+"""What of a SQLite ledger follows from the rest: its state, and slots by other names.
 
-They are kept in the same transactions, so that nobody has to work this out but
+It is kept in the same transactions, so that nobody has to work it out but
 `lte_chains.store.doctor`.
 """
 
@@ -9,67 +9,68 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from lte_chains.slots import place_of
-from lte_chains.store.rows import decode
-
-Rows = list[tuple[Any, ...]]
+from lte_chains.store.entries import INSERT_OTHER_SLOT, LIVE, PENDING, WITH_ALIASES, other_slots
+from lte_chains.store.history import LIVE_BY_EVENTS, PENDING_BY_EVENTS
 
 
 @dataclass(frozen=True)
 class Derived:
-    """A table that can be made anew."""
+    """Something that can be made anew."""
 
     name: str
-    columns: tuple[str, ...]
-    make: Callable[[sqlite3.Connection, Derived], Iterable[tuple[Any, ...]]]
+    stored: str
+    """Selects what there is."""
+    derive: Callable[[sqlite3.Connection], Iterable[tuple[object, ...]]]
+    """Returns what there should be, in the same columns."""
+    clear: str
+    insert: str
+
+    def is_wrong(self, connection: sqlite3.Connection) -> bool:
+        """Tell whether there is something else than there should be."""
+        return set(_plain(connection).execute(self.stored)) != set(self.derive(connection))
+
+    def repair(self, connection: sqlite3.Connection) -> None:
+        """Make it anew."""
+        rows = list(self.derive(connection))
+        connection.execute(self.clear)
+        connection.executemany(self.insert, rows)
 
 
-def derive(connection: sqlite3.Connection, table: Derived) -> Rows:
-    """Return what a table should hold, by what the ledger says."""
-    return list(table.make(connection, table))
+def _state(connection: sqlite3.Connection) -> Iterable[tuple[object, ...]]:
+    cursor = _plain(connection)
+    for state, statement in ((LIVE, LIVE_BY_EVENTS), (PENDING, PENDING_BY_EVENTS)):
+        for _, key in cursor.execute(statement).fetchall():
+            yield state, key
 
 
-# Of the events that are about being live, or about being pending, the last one counts.
-_NOW = """SELECT {columns} FROM (
-        SELECT *, row_number() OVER (PARTITION BY namespace, id ORDER BY seq DESC) AS place
-        FROM events WHERE action {about}
-    ) AS e JOIN versions AS v USING (namespace, id, version)
-    WHERE e.place = 1 AND e.action {now}"""
-_OF_PROPOSALS = "('propose', 'approve', 'reject')"
-
-
-def _live(connection: sqlite3.Connection, table: Derived) -> Iterable[tuple[Any, ...]]:
-    columns = ", ".join(table.columns)
-    about, now = f"NOT IN {_OF_PROPOSALS}", "IN ('add', 'restore')"
-    return connection.execute(_NOW.format(columns=columns, about=about, now=now))
-
-
-def _pending(connection: sqlite3.Connection, table: Derived) -> Iterable[tuple[Any, ...]]:
-    columns = ", ".join(table.columns)
-    about, now = f"IN {_OF_PROPOSALS[:-1]}, 'purge')", "= 'propose'"
-    return connection.execute(_NOW.format(columns=columns, about=about, now=now))
-
-
-def _other_slots(connection: sqlite3.Connection, _: Derived) -> Iterable[tuple[Any, ...]]:
+def _other_slots(connection: sqlite3.Connection) -> Iterable[tuple[object, ...]]:
+    live = {key for state, key in _state(connection) if state == LIVE}
     cursor = connection.cursor()
     cursor.row_factory = sqlite3.Row
-    about, now = f"NOT IN {_OF_PROPOSALS}", "IN ('add', 'restore')"
-    statement = _NOW.format(columns="v.*", about=about, now=now) + " AND v.aliases IS NOT NULL"
-    for row in cursor.execute(statement):
-        place = place_of(decode(row))
-        for key in () if place is None else place.other_keys:
-            yield row["namespace"], key, row["id"]
+    return other_slots(row for row in cursor.execute(WITH_ALIASES) if row["key"] in live)
+
+
+def _plain(connection: sqlite3.Connection) -> sqlite3.Cursor:
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor
 
 
 DERIVED = (
     Derived(
-        "live",
-        ("namespace", "id", "key", "version", "slot", "digest", "valid_from", "valid_until"),
-        _live,
+        "what is live and pending",
+        "SELECT state, key FROM versions WHERE state <> 0",
+        _state,
+        "UPDATE versions SET state = 0 WHERE state <> 0",
+        "UPDATE versions SET state = ? WHERE key = ?",
     ),
-    Derived("pending", ("namespace", "id", "key", "version", "digest"), _pending),
-    Derived("other_slots", ("namespace", "slot", "id"), _other_slots),
+    Derived(
+        "other_slots",
+        "SELECT room, slot, key FROM other_slots",
+        _other_slots,
+        "DELETE FROM other_slots",
+        INSERT_OTHER_SLOT,
+    ),
 )
-"""All of them."""
+"""All of it."""

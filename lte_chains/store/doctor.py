@@ -2,7 +2,7 @@
 
 The truth is what was written once: versions, their vectors, events, revisions. If
 that is damaged only a backup helps. Everything else follows from it and can be made
-again: which versions are live or pending, the slots by other names, SQLite's own
+again: which versions are live or pending, slots by other names, SQLite's own
 indexes, and the saved indexes of vectors.
 """
 
@@ -19,7 +19,7 @@ from typing import Any, Literal
 from lte_chains.errors import LteError, StoreError
 from lte_chains.slots import place_of
 from lte_chains.store.connections import SQLITE_ERRORS, explained
-from lte_chains.store.derived import DERIVED, derive
+from lte_chains.store.derived import DERIVED
 from lte_chains.store.rows import CONTENT, decode, digest
 from lte_chains.store.saved_indexes import faults_of
 from lte_chains.store.schema import connector, prepare
@@ -34,38 +34,49 @@ _Rows = list[tuple[Any, ...]]
 _LEDGER_CHECKS = (
     (
         "namespaces whose revisions are not numbered from 1 without a gap",
-        """SELECT namespace FROM revisions GROUP BY namespace
+        """SELECT room FROM revisions GROUP BY room
            HAVING min(revision) <> 1 OR max(revision) <> count(*)""",
     ),
     (
-        "events of revisions that are not there",
-        """SELECT e.seq FROM events AS e LEFT JOIN revisions AS r USING (namespace, revision)
-           WHERE r.revision IS NULL""",
+        "versions that their revision does not tell of",
+        """SELECT v.key FROM versions AS v LEFT JOIN revisions AS r USING (room, revision)
+           WHERE r.first IS NULL OR v.key NOT BETWEEN r.first AND r.last""",
     ),
     (
-        "versions that no event tells of",
-        """SELECT v.key FROM versions AS v WHERE NOT EXISTS (
-           SELECT 1 FROM events AS e
-           WHERE e.namespace = v.namespace AND e.id = v.id AND e.version = v.version)""",
+        "events that their revision does not tell of",
+        """SELECT e.seq FROM events AS e LEFT JOIN versions AS v USING (key)
+           LEFT JOIN revisions AS r ON r.room = v.room AND r.revision = e.revision
+           WHERE r.first IS NULL OR e.seq NOT BETWEEN r.first AND r.last""",
     ),
     (
-        "events of versions that are neither stored nor purged",
-        """SELECT e.seq FROM events AS e LEFT JOIN versions AS v USING (namespace, id, version)
-           WHERE v.key IS NULL AND NOT EXISTS (
-           SELECT 1 FROM events AS p WHERE p.namespace = e.namespace AND p.id = e.id
-           AND p.action = 'purge' AND p.seq >= e.seq)""",
+        "revisions of which something is missing",
+        """SELECT r.revision FROM revisions AS r WHERE r.last - r.first + 1 <>
+           (SELECT count(*) FROM versions AS v WHERE v.key BETWEEN r.first AND r.last
+               AND v.room = r.room AND v.revision = r.revision)
+           + (SELECT count(*) FROM events AS e WHERE e.seq BETWEEN r.first AND r.last
+               AND e.revision = r.revision)""",
+    ),
+    (
+        "versions that are neither stored nor purged",
+        """SELECT v.key FROM versions AS v WHERE v.digest IS NULL AND NOT EXISTS (
+           SELECT 1 FROM versions AS n JOIN events AS e ON e.key = n.key
+           WHERE n.room = v.room AND n.id = v.id AND e.action = 'purge' AND e.seq > v.key)""",
     ),
 )
 _VECTOR_CHECKS = (
     (
         "versions without vectors",
-        "SELECT v.key FROM versions AS v LEFT JOIN vectors AS x USING (key) WHERE x.key IS NULL",
+        """SELECT v.key FROM versions AS v LEFT JOIN vectors AS x USING (key)
+           WHERE x.key IS NULL AND v.digest IS NOT NULL""",
     ),
     (
         "vectors of versions that are not there",
-        "SELECT x.key FROM vectors AS x LEFT JOIN versions AS v USING (key) WHERE v.key IS NULL",
+        """SELECT x.key FROM vectors AS x LEFT JOIN versions AS v USING (key)
+           WHERE v.digest IS NULL""",
     ),
 )
+_TEXTS = """SELECT v.*, namespace FROM versions AS v LEFT JOIN rooms USING (room)
+    WHERE digest IS NOT NULL"""
 _REMEDIES: dict[Part, str] = {
     "file": "restore a backup",
     "ledger": "restore a backup",
@@ -180,7 +191,7 @@ def _texts(connection: sqlite3.Connection) -> Iterator[Finding]:
     cursor = connection.cursor()
     cursor.row_factory = sqlite3.Row
     wrong = []
-    for row in cursor.execute("SELECT * FROM versions"):
+    for row in cursor.execute(_TEXTS):
         try:
             place_of(decode(row))
             sound = digest(tuple(row[name] for name in CONTENT)) == row["digest"]
@@ -221,26 +232,15 @@ def _derived(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
     """Compare what says which edits are live and pending with what the events say."""
     connection.execute("BEGIN IMMEDIATE" if repair else "BEGIN")
     try:
-        wrong = []
-        for table in DERIVED:
-            columns = ", ".join(table.columns)
-            stored = connection.execute(f"SELECT {columns} FROM {table.name}")  # noqa: S608
-            if set(stored) != set(derive(connection, table)):
-                wrong.append(table)
-        for table in wrong if repair else ():
-            rows = derive(connection, table)
-            connection.execute(f"DELETE FROM {table.name}")  # noqa: S608
-            marks = ", ".join("?" * len(table.columns))
-            connection.executemany(
-                f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({marks})",  # noqa: S608
-                rows,
-            )
+        wrong = [part for part in DERIVED if part.is_wrong(connection)]
+        for part in wrong if repair else ():
+            part.repair(connection)
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-    for table in wrong:
-        yield Finding("index", f"{table.name} is not what the events say", repaired=repair)
+    for part in wrong:
+        yield Finding("index", f"{part.name}: not what the ledger says", repaired=repair)
 
 
 def _caches(connection: sqlite3.Connection, place: Path, repair: bool) -> Iterator[Finding]:

@@ -4,85 +4,30 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from lte_chains.edit import Edit, normalise
+from lte_chains.edit import Edit
 from lte_chains.errors import UnknownEditError
 from lte_chains.slots import VALUE_MARK, Place, place_of
-from lte_chains.store.base import Action, Operation
+from lte_chains.store.base import Action
+from lte_chains.store.entries import LIVE, Entries
+from lte_chains.store.history import STATE_AT
+from lte_chains.store.holders import HOLDER, Holders, holders, overlaps, rivals, twin
 from lte_chains.store.ids import new_ids
-from lte_chains.store.rows import CONTENT, Content, decode, digest, moment
+from lte_chains.store.rows import CONTENT, Content, digest, moment
 
-INSERT_VERSION = f"""INSERT INTO versions
-    (key, namespace, id, version, revision, {", ".join(CONTENT)}, slot, digest)
-    VALUES (?, ?, ?, ?, ?, {", ".join("?" * len(CONTENT))}, ?, ?)"""  # noqa: S608
-"""Takes the key (None for the next one), the rest of the identity, the content, and its marks."""
-_INSERT_LIVE = """INSERT OR REPLACE INTO live
-    (namespace, id, key, version, slot, digest, valid_from, valid_until)
-    SELECT namespace, id, key, version, slot, digest, valid_from, valid_until
-    FROM versions WHERE namespace = ? AND id = ? AND version = ?"""
-# INDEXED BY: SQLite's planner would walk the whole namespace by its primary key instead.
-_SAME_CONTENT = """SELECT id FROM live INDEXED BY live_by_digest
-    WHERE namespace = ? AND digest = ? ORDER BY key LIMIT 1"""
-# NULL stands for "always" on either side.
-_OVERLAP = """(l.valid_from IS NULL OR :until IS NULL OR l.valid_from < :until)
-    AND (l.valid_until IS NULL OR :start IS NULL OR :start < l.valid_until)"""
-_RIVALS = f"""SELECT l.* FROM live AS l INDEXED BY live_by_slot
-    WHERE l.namespace = :namespace AND l.slot >= :low AND l.slot < :high
-    AND l.id <> :id AND {_OVERLAP}"""  # noqa: S608
-_RIVALS_BY_OTHER_NAME = f"""SELECT l.* FROM other_slots AS o
-    CROSS JOIN live AS l ON l.namespace = o.namespace AND l.id = o.id
-    WHERE o.namespace = :namespace AND o.slot >= :low AND o.slot < :high
-    AND l.id <> :id AND {_OVERLAP}"""  # noqa: S608
-_TAKEN = f"""SELECT l.* FROM live AS l
-    WHERE l.namespace = :namespace AND l.id = :taken AND l.id <> :id AND {_OVERLAP}"""  # noqa: S608
-_CONTENT_AND_VECTOR = """SELECT v.*, x.vector FROM versions AS v JOIN vectors AS x ON x.key = v.key
-    WHERE v.namespace = ? AND v.id = ? AND v.version = ?"""
-_WITH_ALIASES = """SELECT * FROM versions
-    WHERE namespace = ? AND id = ? AND version = ? AND aliases IS NOT NULL"""
-_SLOT = "SELECT slot FROM versions WHERE namespace = ? AND id = ? AND version = ?"
-_LAST_EVENT = """SELECT version, action FROM events
-    WHERE namespace = ? AND id = ? ORDER BY seq DESC LIMIT 1"""
+_LIVE = f"""SELECT {HOLDER} FROM versions AS v
+    WHERE v.room = ? AND v.id = ? AND v.state = 1 ORDER BY v.version DESC LIMIT 1"""  # noqa: S608
+_STORED = """SELECT v.*, x.vector, r.namespace FROM versions AS v JOIN vectors AS x USING (key)
+    JOIN rooms AS r USING (room) WHERE v.key = ?"""
+_SLOT = "SELECT slot FROM versions WHERE room = ? AND id = ? AND version = ?"
+_NEWEST = """SELECT key, digest FROM versions
+    WHERE room = ? AND id = ? ORDER BY version DESC LIMIT 1"""
 
-STATE_AT = """SELECT e.id, e.version FROM events AS e
-    WHERE e.namespace = :namespace AND e.revision <= :revision
-    AND e.action IN ('add', 'restore')
-    AND NOT EXISTS (
-        SELECT 1 FROM events AS later
-        WHERE later.namespace = e.namespace AND later.id = e.id
-        AND later.seq > e.seq AND later.revision <= :revision
-        AND later.action NOT IN ('propose', 'approve', 'reject')
-    )"""
-"""Ids and versions that were live at a revision, purged ones included."""
+_EMPTIED = ", ".join(f"{name} = NULL" for name in (*CONTENT, "slot", "digest"))
 
 
-@dataclass
-class Transaction:
-    """The changes of one call to one namespace: one new revision, or none.
-
-    The revision is taken with the first change, so a call that changes nothing
-    leaves no trace. Use it inside ``BEGIN IMMEDIATE``.
-    """
-
-    connection: sqlite3.Connection
-    namespace: str
-    operation: Operation
-    marks: set[bytes] = field(default_factory=set, init=False)
-    """Digests of what was written one by one."""
-    _revision: int | None = field(default=None, init=False)
-
-    @property
-    def revision(self) -> int:
-        """The revision that this call writes; reading it takes it."""
-        if self._revision is None:
-            self._revision = take_revision(self.connection, self.namespace, self.operation)
-        return self._revision
-
-    def next_key(self) -> int:
-        """Return the key that the next version gets: no earlier one had it, purged or not."""
-        [(last,)] = self._execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'versions'")
-        return int(last or 0) + 1
+class Transaction(Entries):
+    """The changes of one call to one namespace; see `Entries`."""
 
     def put(self, edit: Edit, content: Content, vector: bytes, *, takes: Edit | None = None) -> str:
         """Store an edit unless it is live already; return its id.
@@ -93,20 +38,28 @@ class Transaction:
             vector: The vectors of its wordings, one after the other.
             takes: A stored edit whose place it takes, whatever its own slot says.
         """
-        mark = digest(content)
-        id_ = edit.id or self._live_id(mark) or new_ids(1)[0]
-        row = self._execute(
-            "SELECT digest FROM live WHERE namespace = ? AND id = ?", self.namespace, id_
-        ).fetchone()
-        if row is not None and row["digest"] == mark:
-            return id_
-        place = place_of(edit)
+        mark, place = digest(content), place_of(edit)
+        found = None if place is None else holders(self.connection, self.room, place)
+        id_, before = edit.id, None
+        if id_ is None:
+            known = twin(self.connection, self.room, mark, found)
+            if known is not None:
+                return known
+            id_ = new_ids(1)[0]
+        else:
+            before = self._live(id_)
+            if before is not None and before["digest"] == mark:
+                return id_
         if place is None and takes is not None:
             place = self._place_of(takes)
-        self._supersede_rivals(edit, id_, place, takes)
+            found = None if place is None else holders(self.connection, self.room, place)
+        gone = {} if place is None or found is None else rivals(found, id_, place)
+        self._supersede(edit, id_, gone, takes)
+        if before is not None:
+            self.end(before["key"])
         slot = None if place is None else place.key
-        version = self._add_version(id_, content, slot=slot, mark=mark, vector=vector)
-        self._make_live(id_, version, "add")
+        version = 1 if edit.id is None else None
+        self.write(id_, content, state=LIVE, slot=slot, mark=mark, vector=vector, version=version)
         return id_
 
     def retract(self, ids: Sequence[str], *, missing_ok: bool) -> None:
@@ -116,66 +69,44 @@ class Transaction:
             UnknownEditError: The namespace never held an id, and not `missing_ok`.
         """
         if not missing_ok:
-            require_known(self.connection, self.namespace, ids)
+            require_known(self.connection, self.room, self.namespace, ids)
         for id_ in ids:
-            version = self._live_version(id_)
-            if version is not None:
-                self._end(id_, version, "retract")
+            row = self._live(id_)
+            if row is not None:
+                self._end(row["key"], "retract")
 
     def rollback(self, revision: int) -> None:
         """Make the state that of an earlier revision, but for what has been purged since."""
-        state = self.connection.execute(
-            STATE_AT, {"namespace": self.namespace, "revision": revision}
+        parameters = {"room": self.room, "revision": revision}
+        then = {row["id"]: row["key"] for row in self.connection.execute(STATE_AT, parameters)}
+        rows = self._execute(
+            "SELECT id, key FROM versions WHERE room = ? AND state = 1 ORDER BY key", self.room
         )
-        then = {row["id"]: row["version"] for row in state if self._is_stored(*row)}
-        now = {
-            row["id"]: row["version"]
-            for row in self._execute(
-                "SELECT id, version FROM live WHERE namespace = ? ORDER BY key", self.namespace
-            )
-        }
-        for id_, version in now.items():
+        now = {row["id"]: row["key"] for row in rows}
+        for id_, key in now.items():
             if id_ not in then:
-                self._end(id_, version, "retract")
-        for id_, version in then.items():
-            if now.get(id_) != version:
-                self._make_live(id_, version, "restore")
+                self._end(key, "retract")
+        for id_, key in then.items():
+            if now.get(id_) != key:
+                if id_ in now:
+                    self.end(now[id_])
+                self.revive(key)
 
     def purge(self, ids: Sequence[str]) -> None:
-        """Delete every version of edits; the events that tell of them stay.
+        """Empty every version of edits; the events that tell of them stay.
 
         Raises:
             UnknownEditError: The namespace never held an id.
         """
-        require_known(self.connection, self.namespace, ids)
+        require_known(self.connection, self.room, self.namespace, ids)
         for id_ in ids:
-            latest = self._latest_version(id_)
-            last = self._execute(_LAST_EVENT, self.namespace, id_).fetchone()
-            if last["action"] == "purge":
+            newest = self._execute(_NEWEST, self.room, id_).fetchone()
+            if newest["digest"] is None:
                 continue
-            where = "namespace = ? AND id = ?"
-            keys = f"SELECT key FROM versions WHERE {where}"  # noqa: S608
-            self._execute(f"DELETE FROM vectors WHERE key IN ({keys})", self.namespace, id_)  # noqa: S608
-            self._execute(f"DELETE FROM versions WHERE {where}", self.namespace, id_)  # noqa: S608
-            self._execute(f"DELETE FROM pending WHERE {where}", self.namespace, id_)  # noqa: S608
-            self._end(id_, latest, "purge")
+            empty(self.connection, self.room, id_, below=newest["key"] + 1)
+            self.note("purge", newest["key"])
 
-    def _add_version(
-        self, id_: str, content: Content, *, slot: str | None, mark: bytes, vector: bytes
-    ) -> int:
-        """Write the next version of an edit, which is not live yet; return its number."""
-        version = self._latest_version(id_) + 1
-        self.marks.add(mark)
-        key = self._execute(
-            INSERT_VERSION,
-            *(None, self.namespace, id_, version, self.revision, *content, slot, mark),
-        ).lastrowid
-        self._execute("INSERT INTO vectors (key, vector) VALUES (?, ?)", key, vector)
-        return version
-
-    def _supersede_rivals(
-        self, edit: Edit, id_: str, place: Place | None, takes: Edit | None
-    ) -> None:
+    def _supersede(self, edit: Edit, id_: str, gone: Holders, takes: Edit | None) -> None:
         """End the edits whose place and time the new one takes.
 
         The time before the new edit stays theirs, or, if there is none, the
@@ -183,133 +114,55 @@ class Transaction:
         on both sides keeps the first only, as what was superseded does not
         come back by itself.
         """
+        taken = None if takes is None or takes.id is None else self._live(takes.id)
+        if taken is not None and taken["id"] != id_:
+            gone[taken["key"]] = taken
         start, until = moment(edit.valid_from), moment(edit.valid_until)
-        window = {"namespace": self.namespace, "id": id_, "start": start, "until": until}
-        rivals = {} if place is None else self._rivals(place, window)
-        if takes is not None:
-            for row in self.connection.execute(_TAKEN, {**window, "taken": takes.id}):
-                rivals[row["key"]] = row
-        for _, rival in sorted(rivals.items()):
-            self._end(rival["id"], rival["version"], "supersede", superseded_by=id_)
+        for key, rival in sorted(gone.items()):
+            if not overlaps(rival, start, until):
+                continue
+            self._end(key, "supersede", superseded_by=id_)
             left = _time_left(rival["valid_from"], rival["valid_until"], start, until)
             if left:
-                self._shorten(rival["id"], rival["version"], left, slot=rival["slot"])
-
-    def _rivals(self, place: Place, window: dict[str, str | None]) -> dict[int, sqlite3.Row]:
-        """Return the live edits that give way to one at `place`, by their keys."""
-        lookups = [(_RIVALS, place.slot, place.key), (_RIVALS_BY_OTHER_NAME, place.slot, place.key)]
-        # Not alias with alias: two subjects may share a nickname.
-        others = zip(place.other_slots, place.other_keys, strict=True)
-        lookups += [(_RIVALS, slot, key) for slot, key in others]
-        found: dict[int, sqlite3.Row] = {}
-        for statement, slot, key in lookups:
-            for low, high in _ranges(slot, key):
-                rows = self.connection.execute(statement, {**window, "low": low, "high": high})
-                found.update((row["key"], row) for row in rows.fetchall())
-        return {
-            key: row
-            for key, row in found.items()
-            if place.value is None or self._value(key) == place.value
-        }
-
-    def _value(self, key: int) -> str:
-        """Return what a stored version says of its slot."""
-        row = self._execute("SELECT target_new, statement FROM versions WHERE key = ?", key)
-        target, statement = row.fetchone()
-        return normalise(target if statement is None else statement)
+                self._shorten(key, left)
 
     def _place_of(self, stored: Edit) -> Place | None:
         """Return the place of the slot that a stored edit has; None if it has none."""
-        row = self._execute(_SLOT, self.namespace, stored.id, stored.version).fetchone()
+        row = self._execute(_SLOT, self.room, stored.id, stored.version).fetchone()
         slot = None if row is None else row["slot"]
         return None if slot is None else Place(slot.partition(VALUE_MARK)[0])
 
-    def _shorten(self, id_: str, version: int, left: dict[str, str], *, slot: str | None) -> None:
+    def _shorten(self, key: int, left: dict[str, str]) -> None:
         """Let a superseded edit go on, as a new version, over the time that is left to it."""
-        row = self._stored(id_, version)
+        row = self._stored(key)
         content = tuple(left.get(name, row[name]) for name in CONTENT)
-        mark = digest(content)
-        shorter = self._add_version(id_, content, slot=slot, mark=mark, vector=row["vector"])
-        self._make_live(id_, shorter, "add")
+        slot, mark = row["slot"], digest(content)
+        self.write(row["id"], content, state=LIVE, slot=slot, mark=mark, vector=row["vector"])
 
-    def _make_live(self, id_: str, version: int, action: Action) -> None:
-        self._execute(_INSERT_LIVE, self.namespace, id_, version)
-        self._forget_other_slots(id_)
-        row = self._execute(_WITH_ALIASES, self.namespace, id_, version).fetchone()
-        place = None if row is None else place_of(decode(row))
-        if place is not None:
-            self.connection.executemany(
-                "INSERT INTO other_slots (namespace, slot, id) VALUES (?, ?, ?)",
-                [(self.namespace, key, id_) for key in place.other_keys],
-            )
-        self._note(action, id_, version)
+    def _end(self, key: int, action: Action, *, superseded_by: str | None = None) -> None:
+        self.end(key)
+        self.note(action, key, superseded_by)
 
-    def _end(
-        self, id_: str, version: int, action: Action, *, superseded_by: str | None = None
-    ) -> None:
-        self._execute("DELETE FROM live WHERE namespace = ? AND id = ?", self.namespace, id_)
-        self._forget_other_slots(id_)
-        self._note(action, id_, version, superseded_by)
-
-    def _forget_other_slots(self, id_: str) -> None:
-        self._execute("DELETE FROM other_slots WHERE namespace = ? AND id = ?", self.namespace, id_)
-
-    def _note(
-        self, action: Action, id_: str, version: int, superseded_by: str | None = None
-    ) -> None:
-        self._execute(
-            "INSERT INTO events (namespace, revision, action, id, version, superseded_by) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            *(self.namespace, self.revision, action, id_, version, superseded_by),
-        )
-
-    def _live_id(self, mark: bytes) -> str | None:
-        row = self._execute(_SAME_CONTENT, self.namespace, mark).fetchone()
-        return None if row is None else str(row["id"])
-
-    def _live_version(self, id_: str) -> int | None:
-        row = self._execute(
-            "SELECT version FROM live WHERE namespace = ? AND id = ?", self.namespace, id_
-        ).fetchone()
-        return None if row is None else int(row["version"])
-
-    def _latest_version(self, id_: str) -> int:
-        """Return the highest version ever used: numbers of purged versions stay taken."""
-        row = self._execute(
-            "SELECT coalesce(max(version), 0) FROM events WHERE namespace = ? AND id = ?",
-            self.namespace,
-            id_,
-        ).fetchone()
-        return int(row[0])
-
-    def _stored(self, id_: str, version: int) -> sqlite3.Row:
-        """Return the row of a version, with its vector."""
-        row: sqlite3.Row = self._execute(
-            _CONTENT_AND_VECTOR, self.namespace, id_, version
-        ).fetchone()
+    def _live(self, id_: str) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self._execute(_LIVE, self.room, id_).fetchone()
         return row
 
-    def _is_stored(self, id_: str, version: int) -> bool:
-        found = self._execute(
-            "SELECT 1 FROM versions WHERE namespace = ? AND id = ? AND version = ?",
-            *(self.namespace, id_, version),
-        ).fetchone()
-        return found is not None
-
-    def _execute(self, statement: str, *parameters: object) -> sqlite3.Cursor:
-        return self.connection.execute(statement, parameters)
+    def _stored(self, key: int) -> sqlite3.Row:
+        """Return the row of a version, with its vector."""
+        row: sqlite3.Row = self._execute(_STORED, key).fetchone()
+        return row
 
 
-def _ranges(slot: str, key: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Return the keys that give way to `key`, as ranges from the first to before the last.
-
-    Without a value: the slot, and all its values. With one: that value, and
-    the slot, which may hold the same value as its only one. No text in the
-    ledger has a NUL character.
-    """
-    if key == slot:
-        return (slot, f"{slot}\0"), (f"{slot}{VALUE_MARK}", f"{slot}{chr(ord(VALUE_MARK) + 1)}")
-    return (key, f"{key}\0"), (slot, f"{slot}\0")
+def empty(connection: sqlite3.Connection, room: int | None, id_: str, *, below: int) -> None:
+    """Erase the text and the vectors of an edit's versions whose keys are below one."""
+    keys = "SELECT key FROM versions WHERE room = ? AND id = ? AND key < ?"
+    where = (room, id_, below)
+    for table in ("vectors", "other_slots"):
+        connection.execute(f"DELETE FROM {table} WHERE key IN ({keys})", where)  # noqa: S608
+    connection.execute(
+        f"UPDATE versions SET state = 0, {_EMPTIED} WHERE room = ? AND id = ? AND key < ?",  # noqa: S608
+        where,
+    )
 
 
 def _time_left(
@@ -323,36 +176,19 @@ def _time_left(
     return {}
 
 
-def require_known(connection: sqlite3.Connection, namespace: str, ids: Sequence[str]) -> None:
+def require_known(
+    connection: sqlite3.Connection, room: int | None, namespace: str, ids: Sequence[str]
+) -> None:
     """Check that a namespace has held every id at some time.
 
     Raises:
         UnknownEditError: It has not.
     """
-    unknown = [
-        id_ for id_ in ids if connection.execute(_LAST_EVENT, (namespace, id_)).fetchone() is None
-    ]
+    known = "SELECT 1 FROM versions WHERE room = ? AND id = ? LIMIT 1"
+    unknown = [id_ for id_ in ids if connection.execute(known, (room, id_)).fetchone() is None]
     if unknown:
         raise UnknownEditError(
             f"no edit {', '.join(map(repr, unknown[:5]))}"
             f"{' and others' if len(unknown) > 5 else ''} in namespace {namespace!r}: "
             "nothing was changed. edits() and history() list the ids"
         )
-
-
-def take_revision(connection: sqlite3.Connection, namespace: str, operation: Operation) -> int:
-    """Write the next revision of a namespace and return its number.
-
-    Ledger time never runs backwards, even if the clock does: `as_of` relies on it.
-    """
-    last = connection.execute(
-        "SELECT revision, at FROM revisions WHERE namespace = ? ORDER BY revision DESC LIMIT 1",
-        (namespace,),
-    ).fetchone()
-    now = moment(datetime.now(UTC))
-    revision, at = (1, now) if last is None else (last["revision"] + 1, max(now or "", last["at"]))
-    connection.execute(
-        "INSERT INTO revisions (namespace, revision, operation, at) VALUES (?, ?, ?, ?)",
-        (namespace, revision, operation, at),
-    )
-    return int(revision)

@@ -1,7 +1,7 @@
 """What proposals do to the SQLite ledger: edits that wait for somebody's word.
 
-A proposal is a version like any other, with its text and its vectors, but in
-`pending` instead of `live`. Once approved it is written again, as the version
+A proposal is a version like any other, with its text and its vectors, but pending
+instead of live. Once approved it is written again, as the version
 that is live, so that conflicts, versions and revisions are those of the moment
 at which it was let in.
 """
@@ -13,20 +13,20 @@ from collections.abc import Sequence
 
 from lte_chains.edit import Edit
 from lte_chains.errors import InvalidEditError, UnknownEditError
-from lte_chains.store.base import Action
+from lte_chains.store.entries import PENDING
 from lte_chains.store.ids import new_ids
 from lte_chains.store.ledger import Transaction
 from lte_chains.store.rows import CONTENT, Content, decode, digest
+from lte_chains.store.schema import ROOM
 
-PENDING = """SELECT v.* FROM pending AS p JOIN versions AS v ON v.key = p.key
-    WHERE p.namespace = ? ORDER BY v.key"""
+PENDING_EDITS = f"""SELECT *, :namespace AS namespace FROM versions
+    WHERE room = {ROOM} AND state = 2 ORDER BY key"""  # noqa: S608
 """The pending versions of a namespace, oldest first."""
 
-_SAME_CONTENT = """SELECT id FROM pending
-    WHERE namespace = ? AND digest = ? ORDER BY key LIMIT 1"""
-_INSERT_PENDING = """INSERT INTO pending (namespace, id, key, version, digest)
-    SELECT namespace, id, key, version, digest
-    FROM versions WHERE namespace = ? AND id = ? AND version = ?"""
+_SAME_CONTENT = """SELECT id FROM versions INDEXED BY pending_by_content
+    WHERE room = ? AND digest = ? AND state = 2 ORDER BY key LIMIT 1"""
+_OF_ID = """SELECT key, digest FROM versions
+    WHERE room = ? AND id = ? AND state = 2 ORDER BY version DESC LIMIT 1"""
 
 
 class ProposalTransaction(Transaction):
@@ -50,9 +50,7 @@ class ProposalTransaction(Transaction):
                 "another is proposed under its id"
             )
         slot = edit.slot or None
-        version = self._add_version(id_, content, slot=slot, mark=mark, vector=vector)
-        self._execute(_INSERT_PENDING, self.namespace, id_, version)
-        self._note("propose", id_, version)
+        self.write(id_, content, state=PENDING, slot=slot, mark=mark, vector=vector)
         return id_
 
     def approve(self, ids: Sequence[str]) -> None:
@@ -61,9 +59,9 @@ class ProposalTransaction(Transaction):
         Raises:
             UnknownEditError: An id is not pending.
         """
-        for id_, version in self._all_pending(ids).items():
-            self._settle("approve", id_, version)
-            row = self._stored(id_, version)
+        for key in self._all_pending(ids):
+            self._end(key, "approve")
+            row = self._stored(key)
             self.put(decode(row), tuple(row[name] for name in CONTENT), row["vector"])
 
     def reject(self, ids: Sequence[str]) -> None:
@@ -72,11 +70,11 @@ class ProposalTransaction(Transaction):
         Raises:
             UnknownEditError: An id is not pending.
         """
-        for id_, version in self._all_pending(ids).items():
-            self._settle("reject", id_, version)
+        for key in self._all_pending(ids):
+            self._end(key, "reject")
 
-    def _all_pending(self, ids: Sequence[str]) -> dict[str, int]:
-        """Return the pending version of every id, in their order."""
+    def _all_pending(self, ids: Sequence[str]) -> list[int]:
+        """Return the key of the pending version of every id, in their order."""
         rows = {id_: self._pending(id_) for id_ in ids}
         unknown = [id_ for id_, row in rows.items() if row is None]
         if unknown:
@@ -85,19 +83,12 @@ class ProposalTransaction(Transaction):
                 f"{' and others' if len(unknown) > 5 else ''} in namespace {self.namespace!r}: "
                 "nothing was changed. pending() lists those that wait"
             )
-        return {id_: row["version"] for id_, row in rows.items() if row is not None}
-
-    def _settle(self, action: Action, id_: str, version: int) -> None:
-        self._execute("DELETE FROM pending WHERE namespace = ? AND id = ?", self.namespace, id_)
-        self._note(action, id_, version)
+        return [row["key"] for row in rows.values() if row is not None]
 
     def _pending(self, id_: str) -> sqlite3.Row | None:
-        row: sqlite3.Row | None = self._execute(
-            "SELECT version, digest FROM pending WHERE namespace = ? AND id = ?",
-            *(self.namespace, id_),
-        ).fetchone()
+        row: sqlite3.Row | None = self._execute(_OF_ID, self.room, id_).fetchone()
         return row
 
     def _pending_id(self, mark: bytes) -> str | None:
-        row = self._execute(_SAME_CONTENT, self.namespace, mark).fetchone()
+        row = self._execute(_SAME_CONTENT, self.room, mark).fetchone()
         return None if row is None else str(row["id"])

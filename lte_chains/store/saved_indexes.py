@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lte_chains.errors import StoreError
 from lte_chains.store.database import Database
+from lte_chains.store.schema import ROOM
 
 if TYPE_CHECKING:
     from lte_chains.index import VectorIndex
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_COMMITTED = "SELECT at FROM revisions WHERE namespace = ? AND revision = ?"
-ERASED = """SELECT 1 FROM revisions WHERE namespace = ? AND revision > ?
-    AND operation IN ('reembed', 'purge')"""
+_COMMITTED = f"SELECT at FROM revisions WHERE room = {ROOM} AND revision = :since"  # noqa: S608
+_HEAD = f"SELECT max(revision) FROM revisions WHERE room = {ROOM}"  # noqa: S608
+ERASED = f"""SELECT 1 FROM revisions WHERE room = {ROOM} AND revision > :since
+    AND operation IN ('reembed', 'purge')"""  # noqa: S608
 """Whether an index of an earlier revision holds vectors that must be forgotten."""
+
+# Not as a join: its rows, vectors and all, would be sorted on the disk.
+LIVE_VECTORS = f"""SELECT key, vector FROM vectors
+    WHERE key IN (SELECT key FROM versions WHERE room = {ROOM} AND state = 1) ORDER BY key"""  # noqa: S608
+"""The key of each live version of a namespace, and its vectors."""
 
 _WORTH = 8192
 """Fewer edits are read from the ledger in a moment."""
@@ -55,8 +62,9 @@ class SavedIndexes:
         stamp = cache.stamp_of(place)
         if stamp is None or (stamp.namespace, stamp.space) != (namespace, space):
             return
-        committed = connection.execute(_COMMITTED, (namespace, stamp.revision)).fetchone()
-        erased = connection.execute(ERASED, (namespace, stamp.revision)).fetchone()
+        shown = {"namespace": namespace, "since": stamp.revision}
+        committed = connection.execute(_COMMITTED, shown).fetchone()
+        erased = connection.execute(ERASED, shown).fetchone()
         if committed is None or committed[0] != stamp.at or erased is not None:
             return
         saved = cache.load(place)
@@ -128,13 +136,14 @@ class SavedIndexes:
         from lte_chains.index import cache
 
         database = self._database
-        committed = database.read(_COMMITTED, (namespace, view.revision))
+        shown = {"namespace": namespace, "since": view.revision}
+        committed = database.read(_COMMITTED, shown)
         if database.path is None or not committed:
             return False
         place = cache.place_of(database.path, namespace)
         cache.save(place, view, cache.Stamp(namespace, view.revision, committed[0][0], space))
         # A purge that came in between has deleted the earlier file, not this one.
-        if database.read(ERASED, (namespace, view.revision)):
+        if database.read(ERASED, shown):
             with suppress(FileNotFoundError):
                 place.unlink()
             return False
@@ -159,18 +168,13 @@ def faults_of(connection: sqlite3.Connection, database: Path) -> list[tuple[Path
 
 def _fault(connection: sqlite3.Connection, saved: Saved) -> str | None:
     stamp = saved.stamp
-    committed = connection.execute(_COMMITTED, (stamp.namespace, stamp.revision)).fetchone()
+    shown = {"namespace": stamp.namespace, "since": stamp.revision}
+    committed = connection.execute(_COMMITTED, shown).fetchone()
     if committed is None or committed[0] != stamp.at:
         return "of another ledger, or of another course of this one"
-    if connection.execute(ERASED, (stamp.namespace, stamp.revision)).fetchone():
+    if connection.execute(ERASED, shown).fetchone():
         return "from before vectors were erased or replaced"
-    head = connection.execute(
-        "SELECT max(revision) FROM revisions WHERE namespace = ?", (stamp.namespace,)
-    ).fetchone()
-    if head[0] != stamp.revision:
+    if connection.execute(_HEAD, shown).fetchone()[0] != stamp.revision:
         return None  # what came since is read from the ledger
-    live = connection.execute(
-        "SELECT key, vector FROM vectors WHERE key IN (SELECT key FROM live WHERE namespace = ?)",
-        (stamp.namespace,),
-    )
+    live = connection.execute(LIVE_VECTORS, shown)
     return None if saved.shows(live) else "not what the ledger holds"

@@ -1,14 +1,16 @@
 """The SQLite file: its tables, its marks, and how it is opened.
 
-`versions` holds every text ever stored, `vectors` the embeddings of its wordings
-(one after the other in one value), `events` what each revision did to which
-version; all three only grow (a purge is the one exception). `live` is the ledger's
-state at its latest revision, kept in the same transactions so that slots are found
-by an index lookup, and `other_slots` are the same slots by the subject's aliases;
-`pending` likewise names the proposed versions that nobody has decided on.
+`versions` holds every text ever stored, and `vectors` the embeddings of its wordings
+(one after the other in one value). Whatever happens in the ledger has a number: that
+of a version that was added or proposed is its key, what happened to it later has one
+in `events`. No number is given twice, since a purged version leaves an empty row. A
+revision is all numbers from its `first` to its `last`. These tables only grow, but
+for two things: what a purge empties, and the `state` of a version, which follows from
+the events and is kept in the same transactions, so that SQLite's partial indexes find
+what is live. `other_slots` are slots by the subject's aliases.
 
-A file of an earlier format is brought up to date when it is opened, one format
-after the other, in one transaction.
+A file of an earlier format (`lte_chains.store.formats`) is brought up to date when it
+is opened, one format after the other, in one transaction.
 """
 
 from __future__ import annotations
@@ -22,98 +24,19 @@ from pathlib import Path
 from lte_chains.errors import StoreError
 from lte_chains.store.base import Durability
 from lte_chains.store.connections import explained
+from lte_chains.store.formats import MIGRATIONS, TABLES
 
 _log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x4C544531
 """Marks a file as ours ("LTE1"), in SQLite's header."""
-SCHEMA_VERSION = 3
-"""Format of the tables below; a file of an earlier one is migrated, of a later one refused."""
+SCHEMA_VERSION = 4
+"""Format of the tables; a file of an earlier one is migrated, of a later one refused."""
 BUSY_SECONDS = 30.0
 """How long a call waits for another process's transaction."""
 
-TABLES = (
-    """CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID""",
-    """CREATE TABLE revisions (
-        namespace TEXT NOT NULL,
-        revision INTEGER NOT NULL,
-        operation TEXT NOT NULL,
-        at TEXT NOT NULL,
-        PRIMARY KEY (namespace, revision)
-    ) WITHOUT ROWID""",
-    # AUTOINCREMENT: the key of a purged version must never name another one.
-    """CREATE TABLE versions (
-        key INTEGER PRIMARY KEY AUTOINCREMENT,
-        namespace TEXT NOT NULL,
-        id TEXT NOT NULL,
-        version INTEGER NOT NULL,
-        revision INTEGER NOT NULL,
-        prompt TEXT NOT NULL,
-        target_new TEXT NOT NULL,
-        subject TEXT,
-        relation TEXT,
-        statement TEXT,
-        valid_from TEXT,
-        valid_until TEXT,
-        source TEXT,
-        metadata TEXT NOT NULL,
-        slot TEXT,
-        digest BLOB NOT NULL,
-        UNIQUE (namespace, id, version)
-    )""",
-    """CREATE TABLE vectors (key INTEGER PRIMARY KEY, vector BLOB NOT NULL)""",
-    """CREATE TABLE events (
-        seq INTEGER PRIMARY KEY,
-        namespace TEXT NOT NULL,
-        revision INTEGER NOT NULL,
-        action TEXT NOT NULL,
-        id TEXT NOT NULL,
-        version INTEGER NOT NULL,
-        superseded_by TEXT
-    )""",
-    """CREATE INDEX events_by_id ON events (namespace, id, seq)""",
-    """CREATE INDEX events_by_revision ON events (namespace, revision)""",
-    """CREATE TABLE live (
-        namespace TEXT NOT NULL,
-        id TEXT NOT NULL,
-        key INTEGER NOT NULL,
-        version INTEGER NOT NULL,
-        slot TEXT,
-        digest BLOB NOT NULL,
-        valid_from TEXT,
-        valid_until TEXT,
-        PRIMARY KEY (namespace, id)
-    ) WITHOUT ROWID""",
-    """CREATE INDEX live_by_slot ON live (namespace, slot, key)""",
-    """CREATE INDEX live_by_digest ON live (namespace, digest, key)""",
-)
-"""Format 1."""
-
-MIGRATIONS: dict[int, tuple[str, ...]] = {
-    2: (
-        """CREATE TABLE pending (
-            namespace TEXT NOT NULL,
-            id TEXT NOT NULL,
-            key INTEGER NOT NULL,
-            version INTEGER NOT NULL,
-            digest BLOB NOT NULL,
-            PRIMARY KEY (namespace, id)
-        ) WITHOUT ROWID""",
-        """CREATE INDEX pending_by_digest ON pending (namespace, digest, key)""",
-    ),
-    3: (
-        """ALTER TABLE versions ADD COLUMN aliases TEXT""",
-        """ALTER TABLE versions ADD COLUMN many_valued INTEGER""",
-        """CREATE TABLE other_slots (
-            namespace TEXT NOT NULL,
-            slot TEXT NOT NULL,
-            id TEXT NOT NULL,
-            PRIMARY KEY (namespace, slot, id)
-        ) WITHOUT ROWID""",
-        """CREATE INDEX other_slots_by_id ON other_slots (namespace, id)""",
-    ),
-}
-"""What makes each format out of the one before it."""
+ROOM = "(SELECT room FROM rooms WHERE namespace = :namespace)"
+"""A namespace's number, in statements."""
 
 _CACHE_KIB = 65_536
 """Most memory of one connection for pages; a large batch touches all ends of the indexes."""
@@ -158,16 +81,21 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
         _use_wal(connection)
         connection.execute("BEGIN IMMEDIATE")
         found = format_of(connection, name)  # once more: another process may have been first
-        statements = list(TABLES) if found == 0 else []
-        for version in range(max(found, 1) + 1, SCHEMA_VERSION + 1):
-            statements += MIGRATIONS[version]
-        for statement in statements:
+        for statement in _statements_from(found):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
         if 0 < found < SCHEMA_VERSION:
             _log.info("%s was of format %d and is now of %d", name, found, SCHEMA_VERSION)
+
+
+def _statements_from(found: int) -> list[str]:
+    """Return what makes today's tables out of those of a format; 0 for none."""
+    if found == 0:
+        return list(TABLES)
+    newer = range(found + 1, SCHEMA_VERSION + 1)
+    return [statement for version in newer for statement in MIGRATIONS[version]]
 
 
 def format_of(connection: sqlite3.Connection, name: str) -> int:

@@ -14,32 +14,28 @@ from lte_chains.edit import Edit
 from lte_chains.errors import StoreError
 from lte_chains.store.base import Vectors, VectorSpace, check_space
 from lte_chains.store.database import Database
+from lte_chains.store.history import ENTRIES
 from lte_chains.store.rows import decode
-from lte_chains.store.saved_indexes import ERASED, SavedIndexes
+from lte_chains.store.saved_indexes import ERASED, LIVE_VECTORS, SavedIndexes
+from lte_chains.store.schema import ROOM
 from lte_chains.store.space import parse_space
 
 if TYPE_CHECKING:
     from lte_chains.index import VectorIndex
 
-_STATE = """SELECT
-    (SELECT coalesce(max(revision), 0) FROM revisions WHERE namespace = ?),
+_STATE = f"""SELECT
+    (SELECT coalesce(max(revision), 0) FROM revisions WHERE room = {ROOM}),
     (SELECT value FROM meta WHERE name = 'space'),
-    (SELECT value FROM meta WHERE name = 'epoch')"""
-# Not as a join: its rows, vectors and all, would be sorted on the disk.
-LIVE_VECTORS = """SELECT key, vector FROM vectors
-    WHERE key IN (SELECT key FROM live WHERE namespace = ?) ORDER BY key"""
-"""The key of each live version of a namespace, and its vectors."""
-_CHANGED_VECTORS = """SELECT v.key, x.vector
-    FROM (SELECT DISTINCT id FROM events WHERE namespace = :namespace AND revision > :since)
-        AS touched
-    JOIN versions AS v ON v.namespace = :namespace AND v.id = touched.id
-    LEFT JOIN live AS l ON l.namespace = :namespace AND l.id = v.id AND l.key = v.key
-    LEFT JOIN vectors AS x ON x.key = l.key"""
+    (SELECT value FROM meta WHERE name = 'epoch')"""  # noqa: S608
+# All versions of what something happened to: a new one ends the one before it without a word.
+_CHANGED_VECTORS = f"""SELECT v.key, x.vector
+    FROM (SELECT DISTINCT room, id FROM ({ENTRIES}) JOIN versions ON key = about) AS touched
+    CROSS JOIN versions AS v ON v.room = touched.room AND v.id = touched.id
+    LEFT JOIN vectors AS x ON x.key = v.key AND v.state = 1"""  # noqa: S608
 _SOME_VECTORS = """SELECT key, vector FROM vectors
     WHERE key IN (SELECT value FROM json_each(?))"""
-# The plus keeps SQLite's planner from walking the whole namespace by its index.
-_SOME_VERSIONS = """SELECT * FROM versions
-    WHERE +namespace = ? AND key IN (SELECT value FROM json_each(?))"""
+_SOME_VERSIONS = """SELECT *, :namespace AS namespace FROM versions
+    WHERE key IN (SELECT value FROM json_each(:keys)) AND digest IS NOT NULL"""
 
 _REMEMBERED = 4096
 """Most edits of a namespace that are kept because they were found before."""
@@ -150,7 +146,8 @@ class Searcher:
         found = {key: remembered[key] for key in keys if key in remembered}
         missing = [key for key in keys if key not in found]
         if missing:
-            rows = self._database.read(_SOME_VERSIONS, (room.namespace, json.dumps(missing)))
+            parameters = {"namespace": room.namespace, "keys": json.dumps(missing)}
+            rows = self._database.read(_SOME_VERSIONS, parameters)
             for row in rows:
                 edit = found[row["key"]] = decode(row)
                 # Not what a caller could change from within.
@@ -167,7 +164,7 @@ class Searcher:
 
     def _same(self, room: _Room, connection: sqlite3.Connection) -> tuple[int, str | None]:
         """Return the ledger's revision and space, if the content is still what the room is of."""
-        head, recorded, epoch = connection.execute(_STATE, (room.namespace,)).fetchone()
+        head, recorded, epoch = connection.execute(_STATE, {"namespace": room.namespace}).fetchone()
         if (recorded, epoch) != (room.space, room.epoch):
             raise _Moved
         return head, recorded
@@ -176,7 +173,7 @@ class Searcher:
         """Return what is known of a namespace, no older than the ledger was at the call."""
         from lte_chains.index import VectorIndex
 
-        [(head, recorded, epoch)] = self._database.read(_STATE, (namespace,))
+        [(head, recorded, epoch)] = self._database.read(_STATE, {"namespace": namespace})
         slot = (os.getpid(), namespace)
         room = self._rooms.get(slot)
         check_space(parse_space(recorded) or space, space)
@@ -197,15 +194,15 @@ class Searcher:
         since = index.revision
         if head <= since:
             return
-        upset = connection.execute(ERASED, (room.namespace, since)).fetchone()
+        parameters = {"namespace": room.namespace, "since": since}
+        upset = connection.execute(ERASED, parameters).fetchone()
         cursor = connection.cursor()
         cursor.row_factory = None  # plain tuples, of which there may be a million
         with whole_vectors(self._database.name):
             if since == 0 or upset is not None:
                 room.remembered = {}  # what was purged must not stay in memory
-                index.rebuild(head, cursor.execute(LIVE_VECTORS, (room.namespace,)))
+                index.rebuild(head, cursor.execute(LIVE_VECTORS, parameters))
             else:
-                parameters = {"namespace": room.namespace, "since": since}
                 index.update(head, cursor.execute(_CHANGED_VECTORS, parameters))
         if recorded is not None:
             self._saved.consider(room.namespace, recorded, index)

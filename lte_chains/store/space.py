@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from lte_chains.errors import StoreError
 from lte_chains.store.base import Vectors, VectorSpace, check_space
-from lte_chains.store.ledger import take_revision
+from lte_chains.store.entries import Entries
 
 
 def read_space(connection: sqlite3.Connection) -> VectorSpace | None:
@@ -40,13 +40,14 @@ def parse_space(recorded: str | None) -> VectorSpace | None:
         ) from error
 
 
-def claim_space(connection: sqlite3.Connection, space: VectorSpace) -> None:
-    """Record the space of a new store's first vectors; later ones must be of it.
+def claim_space(
+    connection: sqlite3.Connection, recorded: VectorSpace | None, space: VectorSpace
+) -> None:
+    """Record the space of a new store's first vectors; later ones must be of the recorded one.
 
     Raises:
         EmbeddingError: They are of another.
     """
-    recorded = read_space(connection)
     if recorded is not None:
         check_space(recorded, space)
         return
@@ -63,8 +64,10 @@ def replace_vectors(
     changes = [(vectors, key) for key, vectors in fresh.items()]
     connection.executemany("UPDATE vectors SET vector = ? WHERE key = ?", changes)
     _write_space(connection, space)
-    for row in connection.execute("SELECT DISTINCT namespace FROM revisions").fetchall():
-        take_revision(connection, row["namespace"], "reembed")
+    for row in connection.execute("SELECT namespace FROM rooms").fetchall():
+        entries = Entries(connection, row["namespace"], "reembed")
+        entries.begin()
+        entries.finish()
 
 
 def blob(vectors: Vectors) -> bytes:

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TypeVar
 
 from lte_chains.edit import Edit
 from lte_chains.errors import UnknownEditError
@@ -15,37 +16,44 @@ from lte_chains.store.backup import back_up
 from lte_chains.store.base import (
     Durability,
     HistoryEntry,
+    Operation,
     Vectors,
     VectorSpace,
     check_revision,
 )
 from lte_chains.store.bulk import put_all
 from lte_chains.store.database import Database, demand_erasure
-from lte_chains.store.ledger import STATE_AT, Transaction, require_known
-from lte_chains.store.proposals import PENDING, ProposalTransaction
-from lte_chains.store.rows import decode, encode, moment, moment_of
+from lte_chains.store.entries import room_of
+from lte_chains.store.history import STATE_AT, history
+from lte_chains.store.ledger import Transaction, require_known
+from lte_chains.store.proposals import PENDING_EDITS, ProposalTransaction
+from lte_chains.store.rows import decode, encode, moment
+from lte_chains.store.schema import ROOM
 from lte_chains.store.searcher import Searcher, whole_vectors
-from lte_chains.store.space import blob, claim_space, read_space, replace_vectors, unpacked
+from lte_chains.store.space import (
+    blob,
+    claim_space,
+    parse_space,
+    read_space,
+    replace_vectors,
+    unpacked,
+)
 
-_LIVE = """SELECT v.* FROM live AS l JOIN versions AS v ON v.key = l.key
-    WHERE l.namespace = ? ORDER BY v.key"""
-_LIVE_BY_ID = """SELECT v.* FROM live AS l JOIN versions AS v ON v.key = l.key
-    WHERE l.namespace = ? AND l.id IN (SELECT value FROM json_each(?))"""
-_VECTORS_BY_ID = """SELECT l.id, x.vector FROM live AS l JOIN vectors AS x ON x.key = l.key
-    WHERE l.namespace = ? AND l.id IN (SELECT value FROM json_each(?))"""
-_STATE = f"""SELECT v.* FROM ({STATE_AT}) AS state JOIN versions AS v
-    ON v.namespace = :namespace AND v.id = state.id AND v.version = state.version
-    ORDER BY v.key"""  # noqa: S608
-_HISTORY = """SELECT r.revision AS at_revision, r.operation, r.at,
-        e.action, e.id AS event_id, e.version AS event_version, e.superseded_by, v.*
-    FROM revisions AS r
-    LEFT JOIN events AS e ON e.namespace = r.namespace AND e.revision = r.revision
-    LEFT JOIN versions AS v
-        ON v.namespace = e.namespace AND v.id = e.id AND v.version = e.version
-    WHERE r.namespace = :namespace AND r.revision > :since AND (:id IS NULL OR e.id = :id)
-    ORDER BY r.revision, e.seq"""
-_HEAD = "SELECT coalesce(max(revision), 0) FROM revisions WHERE namespace = ?"
-_NEWER = "SELECT * FROM versions WHERE key > ? ORDER BY key"
+_LIVE = f"""SELECT v.*, :namespace AS namespace FROM versions AS v
+    WHERE v.room = {ROOM} AND v.state = 1"""  # noqa: S608
+_LIVE_BY_ID = f"{_LIVE} AND v.id IN (SELECT value FROM json_each(:ids))"  # noqa: S608
+_VECTORS_BY_ID = f"""SELECT v.id, x.vector FROM versions AS v JOIN vectors AS x USING (key)
+    WHERE v.room = {ROOM} AND v.state = 1
+    AND v.id IN (SELECT value FROM json_each(:ids))"""  # noqa: S608
+_AS_OF = f"""SELECT v.*, :namespace AS namespace FROM ({STATE_AT}) AS state
+    JOIN versions AS v USING (key) ORDER BY v.key"""  # noqa: S608
+_HEAD = f"SELECT coalesce(max(revision), 0) FROM revisions WHERE room = {ROOM}"  # noqa: S608
+_REVISION_AT = f"""SELECT coalesce(max(revision), 0) FROM revisions
+    WHERE room = {ROOM} AND at <= :at"""  # noqa: S608
+_NEWER = """SELECT versions.*, namespace FROM versions JOIN rooms USING (room)
+    WHERE key > ? AND digest IS NOT NULL ORDER BY key"""
+
+_T = TypeVar("_T", bound=Transaction)
 
 
 class SQLiteStore:
@@ -120,11 +128,10 @@ class SQLiteStore:
         if not edits:
             return []
         contents = [encode(edit) for edit in edits]
-        with self._writing(namespace, if_revision) as connection:
-            claim_space(connection, VectorSpace(fingerprint, vectors[0].shape[-1]))
-            transaction = Transaction(connection, namespace, "add")
+        with self._writing(Transaction, namespace, "add", if_revision) as transaction:
+            _claim(transaction, VectorSpace(fingerprint, vectors[0].shape[-1]))
             if takes is None:
-                return put_all(transaction, edits, contents, map(blob, vectors))
+                return put_all(transaction, edits, contents, vectors)
             rows = zip(edits, contents, vectors, takes, strict=True)
             return [
                 transaction.put(edit, content, blob(own), takes=taken)
@@ -144,28 +151,28 @@ class SQLiteStore:
         if not edits:
             return []
         contents = [encode(edit) for edit in edits]
-        with self._writing(namespace, if_revision) as connection:
-            claim_space(connection, VectorSpace(fingerprint, vectors[0].shape[-1]))
-            transaction = ProposalTransaction(connection, namespace, "propose")
+        with self._writing(ProposalTransaction, namespace, "propose", if_revision) as transaction:
+            _claim(transaction, VectorSpace(fingerprint, vectors[0].shape[-1]))
             rows = zip(edits, contents, vectors, strict=True)
             return [transaction.propose(edit, content, blob(v)) for edit, content, v in rows]
 
     def pending(self, namespace: str) -> list[Edit]:
         """Return the pending edits, oldest first."""
         with self._database.reading() as connection:
-            return [decode(row) for row in connection.execute(PENDING, (namespace,)).fetchall()]
+            rows = connection.execute(PENDING_EDITS, {"namespace": namespace}).fetchall()
+        return [decode(row) for row in rows]
 
     def approve(self, namespace: str, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Make pending edits live; return the revision. See `EditStore`."""
-        with self._writing(namespace, if_revision) as connection:
-            ProposalTransaction(connection, namespace, "approve").approve(ids)
-            return _head(connection, namespace)
+        with self._writing(ProposalTransaction, namespace, "approve", if_revision) as transaction:
+            transaction.approve(ids)
+        return transaction.head
 
     def reject(self, namespace: str, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Discard pending edits; return the revision. See `EditStore`."""
-        with self._writing(namespace, if_revision) as connection:
-            ProposalTransaction(connection, namespace, "reject").reject(ids)
-            return _head(connection, namespace)
+        with self._writing(ProposalTransaction, namespace, "reject", if_revision) as transaction:
+            transaction.reject(ids)
+        return transaction.head
 
     def retract(
         self,
@@ -176,16 +183,16 @@ class SQLiteStore:
         if_revision: int | None = None,
     ) -> int:
         """Withdraw live edits; return the revision. See `EditStore`."""
-        with self._writing(namespace, if_revision) as connection:
-            Transaction(connection, namespace, "retract").retract(ids, missing_ok=missing_ok)
-            return _head(connection, namespace)
+        with self._writing(Transaction, namespace, "retract", if_revision) as transaction:
+            transaction.retract(ids, missing_ok=missing_ok)
+        return transaction.head
 
     def rollback(self, namespace: str, revision: int, *, if_revision: int | None = None) -> int:
         """Make the live edits those of an earlier revision; return the new revision."""
-        with self._writing(namespace, if_revision) as connection:
-            _require_revision(connection, namespace, revision)
-            Transaction(connection, namespace, "rollback").rollback(revision)
-            return _head(connection, namespace)
+        with self._writing(Transaction, namespace, "rollback", if_revision) as transaction:
+            _require_revision(namespace, revision, transaction.head)
+            transaction.rollback(revision)
+        return transaction.head
 
     def purge(self, namespace: str, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Erase all versions of edits beyond recovery; return the revision.
@@ -195,13 +202,12 @@ class SQLiteStore:
             StoreError: The edits are gone, but traces stay in the log while
                 another process reads it; see `Database.erase_traces`.
         """
-        with self._writing(namespace, if_revision) as connection:
-            Transaction(connection, namespace, "purge").purge(ids)
-            demand_erasure(connection)
-            revision = _head(connection, namespace)
+        with self._writing(Transaction, namespace, "purge", if_revision) as transaction:
+            transaction.purge(ids)
+            demand_erasure(transaction.connection)
         self._searcher.forget_saved(namespace)
         self._database.erase_traces()
-        return revision
+        return transaction.head
 
     def reembed(
         self, embed: Callable[[Sequence[Edit]], Sequence[Vectors]], *, fingerprint: str
@@ -228,17 +234,20 @@ class SQLiteStore:
         """Return the live edits, oldest first; those of an earlier moment with `as_of`."""
         with self._database.reading() as connection:
             if as_of is None:
-                rows = connection.execute(_LIVE, (namespace,)).fetchall()
+                found = connection.execute(f"{_LIVE} ORDER BY v.key", {"namespace": namespace})
             else:
                 revision = _revision_at(connection, namespace, as_of)
-                parameters = {"namespace": namespace, "revision": revision}
-                rows = connection.execute(_STATE, parameters).fetchall()
+                room = room_of(connection, namespace)
+                parameters = {"namespace": namespace, "room": room, "revision": revision}
+                found = connection.execute(_AS_OF, parameters)
+            rows = found.fetchall()
         return [decode(row) for row in rows]
 
     def get(self, namespace: str, ids: Sequence[str]) -> dict[str, Edit]:
         """Return those of the edits that are live, by id."""
         with self._database.reading() as connection:
-            rows = connection.execute(_LIVE_BY_ID, (namespace, json.dumps(list(ids)))).fetchall()
+            parameters = {"namespace": namespace, "ids": json.dumps(list(ids))}
+            rows = connection.execute(_LIVE_BY_ID, parameters).fetchall()
         return {row["id"]: decode(row) for row in rows}
 
     def history(
@@ -247,10 +256,8 @@ class SQLiteStore:
         """Return what happened after a revision, oldest first. See `EditStore`."""
         with self._database.reading() as connection:
             if id_ is not None:
-                require_known(connection, namespace, [id_])
-            parameters = {"namespace": namespace, "id": id_, "since": since}
-            rows = connection.execute(_HISTORY, parameters).fetchall()
-        return [_history_entry(row) for row in rows]
+                require_known(connection, room_of(connection, namespace), namespace, [id_])
+            return history(connection, namespace, since=since, id_=id_)
 
     def nearest(
         self,
@@ -273,7 +280,7 @@ class SQLiteStore:
         """Return all vectors of those of the edits that are live, by id; see `EditStore`."""
         with self._database.reading() as connection:
             space = read_space(connection)
-            parameters = (namespace, json.dumps(list(ids)))
+            parameters = {"namespace": namespace, "ids": json.dumps(list(ids))}
             rows = connection.execute(_VECTORS_BY_ID, parameters).fetchall()
         if space is None:
             return {}
@@ -286,46 +293,36 @@ class SQLiteStore:
         self._database.close()
 
     @contextmanager
-    def _writing(self, namespace: str, if_revision: int | None) -> Iterator[sqlite3.Connection]:
-        """Lend a connection inside a transaction that begins at a revision, if one is given."""
+    def _writing(
+        self, kind: type[_T], namespace: str, operation: Operation, if_revision: int | None
+    ) -> Iterator[_T]:
+        """Lend the transaction of a call, which begins at a revision, if one is given."""
         with self._database.writing() as connection:
-            if if_revision is not None:
-                check_revision(namespace, _head(connection, namespace), if_revision)
-            yield connection
+            transaction = kind(connection, namespace, operation)
+            check_revision(namespace, transaction.head, if_revision)
+            yield transaction
+            transaction.finish()
+
+
+def _claim(transaction: Transaction, space: VectorSpace) -> None:
+    claim_space(transaction.connection, parse_space(transaction.space), space)
 
 
 def _head(connection: sqlite3.Connection, namespace: str) -> int:
-    return int(connection.execute(_HEAD, (namespace,)).fetchone()[0])
+    return int(connection.execute(_HEAD, {"namespace": namespace}).fetchone()[0])
 
 
 def _revision_at(connection: sqlite3.Connection, namespace: str, as_of: int | datetime) -> int:
     """Return the revision that was the latest at a moment, or check a given one."""
     if not isinstance(as_of, datetime):
-        _require_revision(connection, namespace, as_of)
+        _require_revision(namespace, as_of, _head(connection, namespace))
         return as_of
-    row = connection.execute(
-        "SELECT coalesce(max(revision), 0) FROM revisions WHERE namespace = ? AND at <= ?",
-        (namespace, moment(as_of)),
-    ).fetchone()
-    return int(row[0])
+    parameters = {"namespace": namespace, "at": moment(as_of)}
+    return int(connection.execute(_REVISION_AT, parameters).fetchone()[0])
 
 
-def _require_revision(connection: sqlite3.Connection, namespace: str, revision: int) -> None:
-    head = _head(connection, namespace)
+def _require_revision(namespace: str, revision: int, head: int) -> None:
     if not 0 <= revision <= head:
         raise UnknownEditError(
             f"namespace {namespace!r} has no revision {revision}: give one from 0 to {head}"
         )
-
-
-def _history_entry(row: sqlite3.Row) -> HistoryEntry:
-    return HistoryEntry(
-        revision=row["at_revision"],
-        at=moment_of(row["at"]),
-        operation=row["operation"],
-        action=row["action"] or row["operation"],
-        id=row["event_id"],
-        version=row["event_version"],
-        edit=None if row["key"] is None else decode(row),
-        superseded_by=row["superseded_by"],
-    )

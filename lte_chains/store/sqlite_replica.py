@@ -9,36 +9,49 @@ from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 
-from lte_chains.slots import place_of
 from lte_chains.store.base import VectorSpace
 from lte_chains.store.database import Database, demand_erasure
-from lte_chains.store.ledger import INSERT_VERSION
+from lte_chains.store.entries import (
+    INSERT_EVENT,
+    INSERT_OTHER_SLOT,
+    INSERT_REVISION,
+    INSERT_VECTORS,
+    INSERT_VERSION,
+    LIVE,
+    NEXT_NUMBER,
+    PAST,
+    PENDING,
+    WITH_ALIASES,
+    other_slots,
+    room_of,
+)
+from lte_chains.store.history import ENTRIES
+from lte_chains.store.ledger import empty
 from lte_chains.store.migration import FinalState, LedgerEvent, LedgerRevision, LedgerVersion
-from lte_chains.store.rows import CONTENT, decode
+from lte_chains.store.rows import CONTENT
+from lte_chains.store.schema import ROOM
 from lte_chains.store.space import claim_space, read_space
 
 _CHUNK = 500
-_REVISIONS = """SELECT r.revision, r.operation, r.at, e.action, e.id, e.version, e.superseded_by
-    FROM revisions AS r LEFT JOIN events AS e
-        ON e.namespace = r.namespace AND e.revision = r.revision
-    WHERE r.namespace = ? AND r.revision > ? ORDER BY r.revision, e.seq"""
+_REVISIONS = f"""SELECT r.revision, r.operation, r.at, e.action, v.id, v.version, e.superseded_by
+    FROM revisions AS r LEFT JOIN ({ENTRIES}) AS e ON e.of_revision = r.revision
+    LEFT JOIN versions AS v ON v.key = e.about
+    WHERE r.room = {ROOM} AND r.revision > :since ORDER BY r.revision, e.number"""  # noqa: S608
 # In the order of their keys, which is that of their revisions.
-_VERSIONS = """SELECT v.*, x.vector FROM versions AS v JOIN vectors AS x ON x.key = v.key
-    WHERE v.namespace = ? AND v.revision > ? ORDER BY v.key"""
-_COUNTS = """SELECT revision, count(*) AS versions FROM versions
-    WHERE namespace = ? AND revision > ? GROUP BY revision"""
-_HEADS = "SELECT namespace, max(revision) AS head FROM revisions GROUP BY namespace"
-_INSERT_EVENT = """INSERT INTO events (namespace, revision, action, id, version, superseded_by)
-    VALUES (?, ?, ?, ?, ?, ?)"""
-_INSERT_LIVE = """INSERT INTO live
-    (namespace, id, key, version, slot, digest, valid_from, valid_until)
-    SELECT namespace, id, key, version, slot, digest, valid_from, valid_until
-    FROM versions WHERE namespace = ? AND id = ? AND version = ?"""
-_INSERT_PENDING = """INSERT INTO pending (namespace, id, key, version, digest)
-    SELECT namespace, id, key, version, digest
-    FROM versions WHERE namespace = ? AND id = ? AND version = ?"""
-_WITH_ALIASES = """SELECT * FROM versions
-    WHERE namespace = ? AND id = ? AND version = ? AND aliases IS NOT NULL"""
+_VERSIONS = f"""SELECT v.*, x.vector FROM versions AS v JOIN vectors AS x USING (key)
+    WHERE v.room = {ROOM} AND v.revision > :since AND v.digest IS NOT NULL
+    ORDER BY v.key"""  # noqa: S608
+_COUNTS = f"""SELECT revision, count(*) AS versions FROM versions
+    WHERE room = {ROOM} AND revision > :since AND digest IS NOT NULL
+    GROUP BY revision"""  # noqa: S608
+_HEADS = """SELECT namespace, max(revision) AS head FROM revisions JOIN rooms USING (room)
+    GROUP BY room"""
+_KEY = "SELECT key FROM versions WHERE room = ? AND id = ? AND version = ?"
+_LAST_PURGE = """SELECT max(e.seq) FROM versions AS v CROSS JOIN events AS e ON e.key = v.key
+    WHERE v.room = ? AND v.id = ? AND e.action = 'purge'"""
+_FORGET_OTHER_SLOTS = """DELETE FROM other_slots
+    WHERE key IN (SELECT key FROM versions WHERE room = ? AND id = ?)"""
+_ALIASES_OF = f"{WITH_ALIASES} AND room = ? AND id = ? AND version = ?"
 
 
 class SQLiteReplica:
@@ -66,10 +79,11 @@ class SQLiteReplica:
         state = FinalState.after(revisions)
         with self._database.writing() as connection:
             if space is not None:
-                claim_space(connection, space)
+                claim_space(connection, read_space(connection), space)
+            room = _room(connection, namespace)
             for revision in revisions:
-                _write(connection, namespace, revision)
-            _settle(connection, namespace, state)
+                _write(connection, room, revision)
+            _settle(connection, room, state)
             if state.purged:
                 demand_erasure(connection)
 
@@ -99,7 +113,7 @@ class SQLiteView:
 
     def revisions(self, namespace: str, *, since: int = 0) -> Generator[LedgerRevision, None, None]:
         """Yield the revisions after `since`, oldest first."""
-        where = (namespace, since)
+        where = {"namespace": namespace, "since": since}
         counts = dict(self._connection.execute(_COUNTS, where).fetchall())
         versions = self._connection.execute(_VERSIONS, where)
         rows = self._connection.execute(_REVISIONS, where)
@@ -129,56 +143,67 @@ def _read(rows: sqlite3.Cursor, count: int) -> Iterator[list[LedgerVersion]]:
         ]
 
 
-def _write(connection: sqlite3.Connection, namespace: str, revision: LedgerRevision) -> None:
-    connection.execute(
-        "INSERT INTO revisions (namespace, revision, operation, at) VALUES (?, ?, ?, ?)",
-        (namespace, revision.number, revision.operation, revision.at),
-    )
-    connection.executemany(
-        _INSERT_EVENT,
-        (
-            (namespace, revision.number, event.action, event.id, event.version, event.superseded_by)
-            for event in revision.events
-        ),
-    )
+def _room(connection: sqlite3.Connection, namespace: str) -> int:
+    """Return a namespace's number, a new one if it has none."""
+    connection.execute("INSERT OR IGNORE INTO rooms (namespace) VALUES (?)", (namespace,))
+    room = room_of(connection, namespace)
+    return room if room is not None else 0
+
+
+def _write(connection: sqlite3.Connection, room: int, revision: LedgerRevision) -> None:
+    """Append a revision; what it says of versions that were purged since is kept too."""
+    [(first,)] = connection.execute(f"SELECT {NEXT_NUMBER}")
+    born: dict[tuple[str, int], tuple[int, bool]] = {}
+    said = []
+    for number, event in enumerate(revision.events, first):
+        if event.action in ("add", "propose"):
+            born[event.id, event.version] = number, event.action == "propose"
+        else:
+            said.append((number, event))
+    stored = set()
     for portion in revision.versions:
         for v in portion:
-            place = (None, namespace, v.id, v.version, revision.number)
-            row = (*place, *v.content, v.slot, v.digest)
-            key = connection.execute(INSERT_VERSION, row).lastrowid
-            connection.execute("INSERT INTO vectors (key, vector) VALUES (?, ?)", (key, v.vectors))
-
-
-def _settle(connection: sqlite3.Connection, namespace: str, state: FinalState) -> None:
-    """Bring the tables of what is live and pending up to the latest revision."""
-    for id_ in state.purged:
-        keys = "SELECT key FROM versions WHERE namespace = ? AND id = ? AND revision < ("
-        keys += "SELECT max(revision) FROM events WHERE namespace = ? AND id = ? "
-        keys += "AND action = 'purge')"
-        names = (namespace, id_, namespace, id_)
-        connection.execute(f"DELETE FROM vectors WHERE key IN ({keys})", names)  # noqa: S608
-        connection.execute(f"DELETE FROM versions WHERE key IN ({keys})", names)  # noqa: S608
-    for table, final in (("live", state.live), ("other_slots", state.live)):
-        _forget(connection, table, namespace, final)
-    _forget(connection, "pending", namespace, state.pending)
-    live = [(namespace, id_, v) for id_, v in state.live.items() if v is not None]
-    waiting = [(namespace, id_, v) for id_, v in state.pending.items() if v is not None]
-    connection.executemany(_INSERT_LIVE, live)
-    connection.executemany(_INSERT_PENDING, waiting)
-    for where in live:
-        row = connection.execute(_WITH_ALIASES, where).fetchone()
-        place = None if row is None else place_of(decode(row))
-        if place is not None:
-            connection.executemany(
-                "INSERT INTO other_slots (namespace, slot, id) VALUES (?, ?, ?)",
-                [(namespace, key, where[1]) for key in place.other_keys],
-            )
-
-
-def _forget(
-    connection: sqlite3.Connection, table: str, namespace: str, ids: dict[str, int | None]
-) -> None:
+            key, proposed = born[v.id, v.version]
+            identity = (key, room, v.id, v.version, revision.number, proposed, PAST)
+            connection.execute(INSERT_VERSION, (*identity, *v.content, v.slot, v.digest))
+            connection.execute(INSERT_VECTORS, (key, v.vectors))
+            stored.add(key)
+    nothing = (None,) * (len(CONTENT) + 2)
     connection.executemany(
-        f"DELETE FROM {table} WHERE namespace = ? AND id = ?",  # noqa: S608
-        [(namespace, id_) for id_ in ids],
+        INSERT_VERSION,
+        (
+            (key, room, id_, version, revision.number, proposed, PAST, *nothing)
+            for (id_, version), (key, proposed) in born.items()
+            if key not in stored
+        ),
     )
+    for number, event in said:
+        [(about,)] = connection.execute(_KEY, (room, event.id, event.version))
+        about_it = (event.action, about, event.superseded_by)
+        connection.execute(INSERT_EVENT, (number, revision.number, *about_it))
+    numbers = (first, first + len(revision.events) - 1)
+    when = (room, revision.number, revision.operation, revision.at)
+    connection.execute(INSERT_REVISION, (*when, *numbers))
+
+
+def _settle(connection: sqlite3.Connection, room: int, state: FinalState) -> None:
+    """Bring what is live and pending up to the latest revision."""
+    for id_ in state.purged:
+        [(last,)] = connection.execute(_LAST_PURGE, (room, id_))
+        empty(connection, room, id_, below=last)
+    for now, final in ((LIVE, state.live), (PENDING, state.pending)):
+        connection.executemany(
+            "UPDATE versions SET state = 0 WHERE room = ? AND id = ? AND state = ?",
+            [(room, id_, now) for id_ in final],
+        )
+    for id_ in state.live:
+        connection.execute(_FORGET_OTHER_SLOTS, (room, id_))
+    for now, final in ((LIVE, state.live), (PENDING, state.pending)):
+        connection.executemany(
+            "UPDATE versions SET state = ? WHERE room = ? AND id = ? AND version = ?",
+            [(now, room, id_, version) for id_, version in final.items() if version is not None],
+        )
+    for id_, version in state.live.items():
+        if version is not None:
+            rows = connection.execute(_ALIASES_OF, (room, id_, version)).fetchall()
+            connection.executemany(INSERT_OTHER_SLOT, other_slots(rows))

@@ -82,13 +82,12 @@ def test_an_old_file_is_sound_once_it_is_brought_up_to_date(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "damage",
     [
-        "DELETE FROM live WHERE key % 3 = 0",
-        "UPDATE live SET slot = 'other' WHERE key % 5 = 0",
+        "UPDATE versions SET state = 0 WHERE key % 3 = 0",
+        "UPDATE versions SET state = 1 WHERE state = 0 AND digest IS NOT NULL",
+        "UPDATE versions SET state = 2 WHERE key % 5 = 0 AND state = 1",
+        "UPDATE versions SET state = 0 WHERE state = 2",
         "DELETE FROM other_slots",
-        "INSERT INTO other_slots SELECT namespace, 'x', id FROM live LIMIT 1",
-        "DELETE FROM pending",
-        "INSERT INTO pending SELECT namespace, id, key, version, digest FROM live LIMIT 2",
-        "INSERT OR REPLACE INTO live SELECT namespace, id, key, version, slot, digest, 1, 1 FROM versions",
+        "INSERT INTO other_slots SELECT room, 'x', key FROM versions WHERE state = 1 LIMIT 1",
     ],
 )
 def test_what_follows_from_the_ledger_is_made_anew(path: Path, damage: str) -> None:
@@ -109,8 +108,12 @@ def test_what_follows_from_the_ledger_is_made_anew(path: Path, damage: str) -> N
     ("damage", "part", "problem"),
     [
         ("DELETE FROM revisions WHERE revision = 2", "ledger", "without a gap"),
-        ("DELETE FROM events WHERE version = 1 AND revision = 6", "ledger", "no event tells of"),
-        ("DELETE FROM versions WHERE key = 9", "ledger", "neither stored nor purged"),
+        ("UPDATE revisions SET last = last + 1 WHERE revision = 6", "ledger", "is missing"),
+        ("UPDATE versions SET revision = 1 WHERE revision = 6", "ledger", "does not tell of"),
+        ("UPDATE events SET revision = 1", "ledger", "does not tell of"),
+        ("DELETE FROM events WHERE action = 'retract'", "ledger", "is missing"),
+        ("DELETE FROM versions WHERE key = 9", "ledger", "is missing"),
+        ("UPDATE versions SET digest = NULL WHERE key = 9", "ledger", "neither stored nor purged"),
         ("UPDATE versions SET target_new = 'lies' WHERE key = 9", "ledger", "text is damaged"),
         ("UPDATE versions SET metadata = '{' WHERE key = 9", "ledger", "text is damaged"),
         ("DELETE FROM vectors WHERE key = 9", "vectors", "without vectors"),
@@ -133,10 +136,11 @@ def test_what_was_written_once_is_only_reported(
 def test_damaged_indexes_of_sqlite_are_made_anew(path: Path) -> None:
     run(
         path,
-        "UPDATE sqlite_master SET sql = replace(sql, 'slot, key', 'key, slot') "
+        "UPDATE sqlite_master SET sql = replace(sql, 'slot, state', 'state, slot') "
         "WHERE name = 'live_by_slot'",
     )
-    assert {finding.part for finding in examine(path)} == {"index"}
+    # Which are live is read by that index, so a saved index of vectors seems to hold others.
+    assert "index" in {finding.part for finding in examine(path)} <= {"index", "cache"}
     assert all(finding.repaired for finding in examine(path, repair=True))
     assert examine(path) == []
 
@@ -197,7 +201,7 @@ def test_the_commands_tell_and_repair(path: Path, tmp_path: Path) -> None:
     assert call("doctor") == {"store": str(path), "sound": True, "findings": []}
     copy = tmp_path / "copy.db"
     assert call("backup", str(copy))["bytes"] == copy.stat().st_size
-    run(path, "DELETE FROM live")
+    run(path, "UPDATE versions SET state = 0")
     report = call("doctor", code=1)
     assert report["findings"][0]["remedy"] == "lte-chains doctor --repair"
     assert call("doctor", "--repair")["sound"]

@@ -100,7 +100,11 @@ def test_keys_of_purged_versions_are_never_used_again(path: Path) -> None:
     with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
         memory.purge(memory.add_edits([fact(1), fact(2)]))
         memory.add_edits([fact(3)])
-    assert query(path, "SELECT key FROM versions") == [(3,)]
+    assert query(path, "SELECT key, prompt FROM versions ORDER BY key") == [
+        (1, None),
+        (2, None),
+        (5, "Fact number 3 is"),  # 3 and 4 tell of the purge
+    ]
 
 
 def test_vectors_of_a_wrong_length_in_the_file_are_a_store_error(path: Path) -> None:
