@@ -25,7 +25,7 @@ from langchain_core.vectorstores import VectorStore
 from pairs import report
 from pairs.running import Result, Work, alternately, pair
 from pairs.vectors import Floats, embedded, facts, queries_near, random_vectors
-from pairs.yardsticks import BareTable, GivenVectors, exact_search, fill, peers
+from pairs.yardsticks import BareTable, Closing, GivenVectors, exact_search, fill, peers
 
 from lte_chains.edit import Edit
 from lte_chains.index import cache
@@ -182,7 +182,7 @@ def _against_peers(
     memory = EditMemory(
         SQLiteStore(folder / "search1.db"), embeddings=embeddings, namespace="room0"
     )
-    others = peers(embeddings, folder)
+    others = peers(embeddings, folder, vectors.shape[1])
     for store in others.values():
         fill(store, size)
 
@@ -196,6 +196,9 @@ def _against_peers(
     for name, taken in zip(others, found[1:], strict=True):
         yield Result("search through LangChain, one namespace", size, found[0], taken, name, 1.0)
     memory.close()
+    for store in others.values():
+        if isinstance(store, Closing):
+            store.close()
 
 
 def opening(size: int, folder: Path, pairs: int) -> Iterator[Result]:

