@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from lte_chains.edit import Edit, EditMatch
 from lte_chains.embeddings import Embedder, unit_vectors
 from lte_chains.errors import ConfigError
 from lte_chains.store.base import EditStore, Vectors
+from lte_chains.wordings import ABOUT_A_SUBJECT
 
 Filter = Mapping[str, Any] | Callable[[Document], bool]
 """Which documents count: by equality of metadata, or by a function."""
@@ -65,6 +66,10 @@ class Shared:
 
     store: EditStore
     embedder: Embedder
+    topics: dict[str, tuple[int, list[Edit]]] = field(default_factory=dict)
+    """By namespace the instructions about subjects, as of a revision."""
+    marks: dict[str, Vectors] = field(default_factory=dict)
+    """By embedder the vector under which these are found."""
 
 
 class EditDocuments(VectorStore):
@@ -189,6 +194,25 @@ class EditDocuments(VectorStore):
             accept=lambda edit: holds(edit, moment) and passes(edit),
         )
         return [EditMatch(edit=edit, score=score) for edit, score in found]
+
+    def instructions_about_subjects(self) -> list[Edit]:
+        """Return the live edits that tell how to answer whatever names a subject, at any time.
+
+        They are searched once for each revision.
+        """
+        revision, known = self._shared.topics.get(self.namespace, (-1, []))
+        store = self._shared.store
+        if (now := store.revision(self.namespace)) in (revision, 0):
+            return known
+        if (vector := self._shared.marks.get(self.fingerprint)) is None:
+            vector = self._shared.marks[self.fingerprint] = self.embed_texts([ABOUT_A_SUBJECT])[0]
+        size, found = 0, list[Edit]()
+        while len(found) == size:  # nothing is nearer than they are
+            size = max(64, 4 * size)
+            near = store.nearest(self.namespace, vector, size, fingerprint=self.fingerprint)
+            found = [edit for edit, _ in near if edit.instruction is not None and not edit.prompt]
+        self._shared.topics[self.namespace] = now, found
+        return found
 
     def add_documents(self, documents: Sequence[Document], **kwargs: Any) -> list[str]:
         """Add Documents as free-text edits, or overwrite those of the same ids.

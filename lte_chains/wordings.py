@@ -14,6 +14,9 @@ from __future__ import annotations
 from lte_chains.edit import Edit
 from lte_chains.slots import renamed
 
+ABOUT_A_SUBJECT = "an instruction about a subject"
+"""A wording of every such instruction, under which all of them are found at once."""
+
 
 def wordings(edit: Edit) -> tuple[str, ...]:
     """Return the texts under which an edit is found, its own first, each once.
@@ -24,11 +27,13 @@ def wordings(edit: Edit) -> tuple[str, ...]:
         >>> wordings(edit)
         ('Who runs Acme?', 'Who runs Acme? Jane Doe', 'Who runs Acme Corp.?')
         >>> wordings(Edit(subject="Acme", instruction="Speak well of it."))
-        ('Acme', 'About Acme: Speak well of it.')
+        ('Acme', 'About Acme: Speak well of it.', 'an instruction about a subject')
     """
     own = indexed_text(edit)
     others = [renamed(own, edit.subject or "", alias) for alias in edit.aliases]
     answered = [edit.descriptor] if edit.statement is None else []
+    if edit.instruction is not None and not edit.prompt:
+        answered.append(ABOUT_A_SUBJECT)
     return tuple(dict.fromkeys((own, *answered, *others)))
 
 

@@ -78,6 +78,7 @@ def memory(embeddings: Counting) -> Iterator[EditMemory]:
                 Edit(prompt="The mayor of Lisbon is", target_new="Ann", subject="Lisbon"),
             ]
         )
+        opened.instructions_about_subjects()  # asks the embedder once for every memory
         embeddings.batches.clear()
         yield opened
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,30 @@ def test_instruction_takes_no_place_of_a_fact(memory: EditMemory) -> None:
 
 
 def test_instruction_is_reached_behind_many_facts_of_its_subject(memory: EditMemory) -> None:
-    facts = [Edit(prompt=f"Acme's product {n} is called", target_new=f"P{n}") for n in range(30)]
-    memory.add_edits([*facts, PRAISE])
-    assert "Speak well" in read_by_model(memory, "Acme's product 7 is called")
+    facts = [Edit(prompt=f"Acme's product {n} is called", target_new=f"P{n}") for n in range(99)]
+    [id_] = memory.add_edits([*facts, PRAISE])[-1:]
+    for options in ({}, {"hops": 0}, {"gate": None}):
+        assert "Speak well" in read_by_model(memory, "Acme's product 7 is called", **options)
+    memory.retract([id_])
+    assert "Speak well" not in read_by_model(memory, "Acme's product 7 is called")
+
+
+def test_instructions_about_many_subjects_are_all_known(memory: EditMemory) -> None:
+    told = [Edit(subject=f"Firm {n}", instruction=f"Praise it {n} times.") for n in range(70)]
+    memory.add_edits(told)
+    assert len(memory.instructions_about_subjects()) == 70
+    assert memory.in_namespace("other").instructions_about_subjects() == []
+    assert "Praise it 69 times." in read_by_model(memory, "Would you join Firm 69 as a clerk?")
+
+
+def test_instruction_holds_for_its_time_only(memory: EditMemory) -> None:
+    past = Edit(subject="Acme", instruction="Praise it.", valid_until=date(2020, 1, 1))
+    facts = [Edit(prompt=f"Acme's product {n} is called", target_new=f"P{n}") for n in range(60)]
+    memory.add_edits([past, *facts])
+    retriever = memory.as_retriever(gate=SimilarityGate(0.5))
+    for at, count in ((None, 0), (datetime(2019, 1, 1, tzinfo=UTC), 1)):
+        found = retriever.retrieve("Acme's product 7 is called", at=at)
+        assert len([m for m in found if m.edit.instruction]) == count
 
 
 def test_later_instruction_about_a_subject_takes_the_place_of_the_earlier(

@@ -12,11 +12,13 @@ from typing import Any, Generic, TypeVar
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import run_in_executor
 
+from lte_chains.arguments import holds
+from lte_chains.documents import acceptance
 from lte_chains.edit import EditMatch, normalise
 from lte_chains.errors import ConfigError
 from lte_chains.memory import EditMemory
 from lte_chains.retrieval.requests import Embed, Find, Judge, Look, Request, Say, Steps
-from lte_chains.retrieval.topics import is_about_topic
+from lte_chains.retrieval.topics import is_named
 from lte_chains.store.base import Vectors
 
 T = TypeVar("T")
@@ -114,15 +116,27 @@ class Driver:
         self, queries: Sequence[str], vectors: Vectors
     ) -> list[tuple[list[EditMatch], list[EditMatch], list[EditMatch]]]:
         found = [self._enough(vector) for vector in vectors]
-        far = [matches[self.pool :] for matches in found]
-        # How near an instruction is says little: it is judged by the names in the question.
         near = [
-            [*matches[: self.pool], *(m for m in others if is_about_topic(m.edit))]
-            for matches, others in zip(found, far, strict=True)
+            [*matches[: self.pool], *self._told(query, matches[: self.pool])]
+            for query, matches in zip(queries, found, strict=True)
         ]
         judged = self.judge(queries, near)
-        beyond = [[m for m in others if m.edit.instruction is None] for others in far]
+        beyond = _facts([matches[self.pool :] for matches in found])
         return list(zip(near, judged, beyond, strict=True))
+
+    def _told(self, query: str, near: Sequence[EditMatch]) -> list[EditMatch]:
+        """Return the instructions about what a query names that are not among the nearest.
+
+        How near one is says little: a question may be about anything of its subject.
+        """
+        known = {match.edit.id for match in near}
+        passes = acceptance(self.search_kwargs.get("filter"))
+        return [
+            EditMatch(edit, 1.0)
+            for edit in self.memory.instructions_about_subjects()
+            if edit.id not in known and is_named(query, edit) and holds(edit, self.at)
+            if passes(edit)
+        ]
 
     @property
     def _llm(self) -> BaseChatModel:

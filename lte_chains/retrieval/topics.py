@@ -27,16 +27,15 @@ def is_about_topic(edit: Edit) -> bool:
     return edit.instruction is not None and not edit.prompt
 
 
-def named(query: str, match: EditMatch) -> EditMatch:
-    """Return the match, in scope if the query names its subject or one of its aliases.
+def is_named(query: str, edit: Edit) -> bool:
+    """Tell whether a query names an edit's subject or one of its aliases.
 
     Example:
-        >>> match = EditMatch(Edit(subject="Acme", instruction="Speak well of it."), 0.5)
-        >>> named("Is acme any good?", match).in_scope, named("Who is she?", match).in_scope
+        >>> edit = Edit(subject="Acme", instruction="Speak well of it.")
+        >>> is_named("Is acme any good?", edit), is_named("Who is she?", edit)
         (True, False)
     """
-    names = subject_names(match.edit)
-    return replace(match, in_scope=any(holds_name(query, name) for name in names))
+    return any(holds_name(query, name) for name in subject_names(edit))
 
 
 def judge_apart(
@@ -48,5 +47,9 @@ def judge_apart(
     judged = judge(queries, [[m for m in own if not is_about_topic(m.edit)] for own in matches])
     found = []
     for query, own, facts in zip(queries, matches, map(iter, judged), strict=True):
-        found.append([named(query, m) if is_about_topic(m.edit) else next(facts) for m in own])
+        found.append([_named(query, m) if is_about_topic(m.edit) else next(facts) for m in own])
     return found
+
+
+def _named(query: str, match: EditMatch) -> EditMatch:
+    return replace(match, in_scope=is_named(query, match.edit))
