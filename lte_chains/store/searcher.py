@@ -34,8 +34,10 @@ _CHANGED_VECTORS = f"""SELECT v.key, x.vector
     LEFT JOIN vectors AS x ON x.key = v.key AND v.state = 1"""  # noqa: S608
 _SOME_VECTORS = """SELECT key, vector FROM vectors
     WHERE key IN (SELECT value FROM json_each(?))"""
-_SOME_VERSIONS = """SELECT *, :namespace AS namespace FROM versions
-    WHERE key IN (SELECT value FROM json_each(:keys)) AND digest IS NOT NULL"""
+_SOME_VERSIONS = """SELECT *, ? AS namespace FROM versions
+    WHERE key IN ({marks}) AND digest IS NOT NULL"""
+_AT_ONCE = 500
+"""Most keys of one statement."""
 
 _REMEMBERED = 4096
 """Most edits of a namespace that are kept because they were found before."""
@@ -146,9 +148,7 @@ class Searcher:
         found = {key: remembered[key] for key in keys if key in remembered}
         missing = [key for key in keys if key not in found]
         if missing:
-            parameters = {"namespace": room.namespace, "keys": json.dumps(missing)}
-            rows = self._database.read(_SOME_VERSIONS, parameters)
-            for row in rows:
+            for row in self._versions(room, missing):
                 edit = found[row["key"]] = decode(row)
                 # Not what a caller could change from within.
                 if not any(isinstance(v, dict | list) for v in edit.metadata.values()):
@@ -156,6 +156,13 @@ class Searcher:
                         remembered.clear()
                     remembered[row["key"]] = edit
         return found
+
+    def _versions(self, room: _Room, keys: Sequence[int]) -> Iterator[sqlite3.Row]:
+        for start in range(0, len(keys), _AT_ONCE):
+            part = keys[start : start + _AT_ONCE]
+            # Not as JSON: to take that apart costs as much as to look up a few rows.
+            statement = _SOME_VERSIONS.format(marks=", ".join("?" * len(part)))
+            yield from self._database.read(statement, (room.namespace, *part))
 
     def _vectors(self, room: _Room, keys: Sequence[int]) -> dict[int, bytes]:
         with self._database.reading() as connection:
