@@ -136,19 +136,19 @@ class InventedRows:
         rng = self._rng
         subject = (None if invent else wording.subject) or self._names.subject()
         target = (None if invent else wording.target) or self._phrasing.answer(wording)
-        form = rng.choice(wording.prompts)
+        prompt = self._phrasing.stated(wording.prompts, subject)
         if rng.random() < 0.25:
-            question = form.format(s=subject)
+            question = prompt
         else:
             question = self._phrasing.spoken(rng.choice(wording.questions), subject)
-        own = [f"{form.format(s=subject)} {target}"]
+        own = [f"{prompt} {target}"]
         return self._row(kind, question, target, own, self._others(wording, subject))
 
     def _alias(self) -> ParallelRow:
         """Make a question that calls the subject by another name made from its own."""
         wording = self._phrasing.any(0.5)
         subject, target = self._names.subject(), self._phrasing.answer(wording)
-        own = [f"{self._rng.choice(wording.prompts).format(s=subject)} {target}"]
+        own = [f"{self._phrasing.stated(wording.prompts, subject)} {target}"]
         alias = draw_alias(subject, self._rng)
         question = self._phrasing.spoken(self._rng.choice(wording.questions), alias)
         return self._row("alias", question, target, own, self._others(wording, subject))
@@ -158,14 +158,14 @@ class InventedRows:
         rng = self._rng
         wording = self._phrasing.own()
         subject, target = self._names.subject(), self._phrasing.answer(wording)
-        own = [f"{rng.choice(wording.prompts).format(s=subject)} {target}"]
+        own = [f"{self._phrasing.stated(wording.prompts, subject)} {target}"]
         question = self._phrasing.spoken(rng.choice(wording.questions), self._names.subject())
         others = [self._of_another_relation(wording) for _ in range(self._number_of_others())]
         return self._row("unknown_alias", question, target, own, others)
 
     def _of_another_relation(self, wording: Wording) -> str:
         other = self._phrasing.own(but=wording.name)
-        prompt = self._rng.choice(other.prompts).format(s=self._names.subject())
+        prompt = self._phrasing.stated(other.prompts, self._names.subject())
         return f"{prompt} {self._phrasing.answer(other)}"
 
     def _inverse(self) -> ParallelRow:
@@ -258,7 +258,7 @@ class InventedRows:
         others = [self._of_another_relation(wording) for _ in range(rng.choice((1, 2, 3, 3)))]
         if rng.random() < 0.6:
             another = self._phrasing.own(but=wording.name)
-            prompt = rng.choice(another.prompts).format(s=subject)
+            prompt = self._phrasing.stated(another.prompts, subject)
             others[0] = f"{prompt} {self._phrasing.answer(another)}"
         question = self._phrasing.spoken(rng.choice(wording.questions), subject)
         return self._row(
@@ -277,7 +277,7 @@ class InventedRows:
     def _same_subject(self, fact: Fact) -> str:
         """Make an edit of another relation of a fact's subject."""
         wording = self._phrasing.own()
-        prompt = self._rng.choice(wording.prompts).format(s=fact.subject)
+        prompt = self._phrasing.stated(wording.prompts, fact.subject)
         return f"{prompt} {self._phrasing.answer(wording)}"
 
     def _wording_of_a_fact(self) -> Wording:
@@ -299,7 +299,7 @@ class InventedRows:
         """Make a question in a template with retrieved text that holds the old answer."""
         wording = self._phrasing.any(0.4)
         subject, target = self._names.subject(), self._phrasing.answer(wording)
-        form = self._rng.choice(wording.prompts).format(s=subject)
+        form = self._phrasing.stated(wording.prompts, subject)
         asked = self._phrasing.spoken(self._rng.choice(wording.questions), subject)
         question = self._plain.wrapped([f"{form} {self._phrasing.answer(wording)}."], asked)
         others = self._others(wording, subject)[:1]
@@ -327,14 +327,16 @@ class InventedRows:
         draw = rng.random()
         if draw < 0.6:
             other = self._names.near(subject) if rng.random() < 0.3 else self._names.subject()
-            return f"{rng.choice(wording.prompts).format(s=other)} {self._phrasing.answer(wording)}"
+            return (
+                f"{self._phrasing.stated(wording.prompts, other)} {self._phrasing.answer(wording)}"
+            )
         if draw < 0.76 and wording.subject is None:
             another = self._phrasing.own(but=wording.name)
-            prompt = rng.choice(another.prompts).format(s=subject)
+            prompt = self._phrasing.stated(another.prompts, subject)
             return f"{prompt} {self._phrasing.answer(another)}"
         another = self._phrasing.any(0.3)
         name = another.subject if another.subject and rng.random() < 0.4 else self._names.subject()
-        return f"{rng.choice(another.prompts).format(s=name)} {self._phrasing.answer(another)}"
+        return f"{self._phrasing.stated(another.prompts, name)} {self._phrasing.answer(another)}"
 
     def _row(
         self,

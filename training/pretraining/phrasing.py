@@ -9,6 +9,8 @@ from lte_chains.training.pretraining.names import Names
 from lte_chains.training.pretraining.wording import Wording
 
 _LEADS = ("Tell me: ", "Do you know: ", "Quick question: ", "I wonder, ", "Please answer: ", "Hi! ")
+_QUESTION_WORDS = ("who", "who", "whom", "what", "what", "which one")
+_ENDS_IN_QUESTION_WORD = 0.15
 
 
 class Phrasing:
@@ -55,6 +57,13 @@ class Phrasing:
         while not (drawn := self.names.answer(wording.object)).strip():
             pass  # a word of running text may be nothing but punctuation
         return drawn
+
+    def stated(self, forms: Sequence[str], subject: str) -> str:
+        """Draw an edit's prompt, now and then as a question that ends in its question word."""
+        prompt = self._rng.choice(forms).format(s=subject)
+        if prompt[-1:].isalpha() and self._rng.random() < _ENDS_IN_QUESTION_WORD:
+            prompt = f"{prompt} {self._rng.choice(_QUESTION_WORDS)}?"
+        return prompt
 
     def spoken(self, form: str, subject: str) -> str:
         """Put the subject into a form, now and then in a careless spelling."""
