@@ -30,6 +30,7 @@ from langchain_core.embeddings import Embeddings
 from lte_chains import EditableLLM, EditMemory, load_model
 from lte_chains.answers import alias_match
 from lte_chains.cases import read_cases
+from lte_chains.errors import ConfigError
 from lte_chains.evaluation.alignment import (
     BATCH,
     Questions,
@@ -46,7 +47,6 @@ from lte_chains.training.alignment.recipe import AlignmentRecipe, parse_recipe, 
 
 Scores = dict[str, float | None]
 
-OUT_OF_SCOPE = ("fact", "fact_beside_edits", "unknown_beside_edits", "passage", "text")
 LORA = {
     "rank": 16,
     "alpha": 32,
@@ -55,13 +55,15 @@ LORA = {
 TRAINED: Mapping[str, Mapping[str, Any]] = {
     "the recipe": {},
     "without the threefold strategy": {"parallel": {"extras": [1.0]}},
-    "without out-of-scope rows": {"rows": dict.fromkeys(OUT_OF_SCOPE, 0)},
+    "without out-of-scope rows": {"scope": "in"},
     "target always first": {"parallel": {"shuffle": False}},
     "alignment without the prompt": {"style": None},
+    "without shared prompts": {"questions": 1},
+    "AdamW instead of Muon": {"optimizer": "adamw"},
     "LoRA": {"lora": LORA, "learning_rate": 3e-3},
 }
 """What is changed in each run; with a style of None, bare facts stand before the questions, of
-the rows as of what is asked."""
+the rows as of what is asked; with a scope, only rows of it are trained on."""
 SHOWN = (
     "edit_success",
     "rephrase",
@@ -73,6 +75,8 @@ SHOWN = (
     "known recall",
 )
 SIZES = (1, 10, 100, 652)
+BATCH_SIZE = 10
+"""Sequences in an update of the changed runs."""
 
 
 class LexicalEmbeddings(Embeddings):
@@ -98,33 +102,40 @@ def changed(
     recipe: AlignmentRecipe, changes: Mapping[str, Any], *, seed: int, steps: int
 ) -> AlignmentRecipe:
     """Return the recipe with one part changed, on as many invented rows as the steps take."""
-    invented = recipe.data.invented.rows if recipe.data and recipe.data.invented else {}
-    share = steps * recipe.batch_size / sum(invented.values())
+    if recipe.data is None or recipe.data.invented is None:
+        raise ConfigError(f"{recipe.name} makes no rows of its own")
+    invented = recipe.data.invented.rows
+    per_prompt = changes.get("questions", recipe.data.invented.questions)
+    sequences = steps * BATCH_SIZE * recipe.data.invented.questions / per_prompt
+    share = sequences / sum(invented.values())
     content = json.loads(json.dumps(asdict(recipe)))
     content["seed"] = seed
     content["data"]["sources"] = []
     content["data"]["parallel"] |= changes.get("parallel", {})
     rows = {kind: round(count * share) for kind, count in invented.items()}
     content["max_steps"], content["save_every"] = steps, steps
-    content["data"]["invented"]["rows"] = {**rows, **changes.get("rows", {})}
-    for name in ("lora", "learning_rate"):
+    content["batch_size"] = content["micro_batch_size"] = BATCH_SIZE
+    content["data"]["invented"] |= {"rows": rows, "questions": per_prompt}
+    for name in ("lora", "learning_rate", "optimizer"):
         if name in changes:
             content[name] = changes[name]
     return parse_recipe(content)
 
 
 def rows_for(plan: AlignmentRecipe, changes: Mapping[str, Any], data: Path, folder: Path) -> Path:
-    """Make the rows of a run, once, and take the prompt's words from them if the run is without."""
+    """Make the rows of a run, once, and take from them what the run is without."""
     if has_rows(folder) or plan.data is None:
         return folder
     prepare(plan.data, data, folder, seed=plan.seed)
+    train = folder / "train.jsonl"
+    rows = [json.loads(line) for line in train.read_text(encoding="utf-8").splitlines()]
+    if "scope" in changes:
+        rows = [row for row in rows if row["scope"] == changes["scope"]]
     if "style" in changes:
-        train = folder / "train.jsonl"
-        rows = [json.loads(line) for line in train.read_text(encoding="utf-8").splitlines()]
         for row in rows:
             facts, question = split_prompt(row["messages"][0]["content"])
             row["messages"][0]["content"] = "\n".join([*facts, question])
-        train.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    train.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     return folder
 
 

@@ -25,7 +25,7 @@ from lte_chains.errors import ConfigError, LteError
 from lte_chains.local.batching import BatchPlan
 from lte_chains.local.completion import Completion, GenerationSettings
 from lte_chains.local.decoding import PromptTooLongError
-from lte_chains.local.loading import Weights, load_weights
+from lte_chains.local.loading import EMBEDDED, Weights, load_weights
 
 __all__ = ["LocalChatModel", "PromptTooLongError", "load_model"]
 
@@ -59,7 +59,7 @@ def load_model(
         adapter: A PEFT adapter (LoRA and its kin) for it: folder or hub id.
         original: The model that these weights were aligned from: it answers
             where no edit is in scope, as an adapter's base does. Both are then
-            in memory.
+            in memory. For "lte-tiny" it is "lte-tiny-base" by default.
         device: Where to run, such as "cpu" or "cuda:1"; by default the GPU if
             there is one.
         dtype: Number format, such as "bfloat16"; by default the checkpoint's
@@ -92,6 +92,8 @@ def load_model(
         raise ConfigError(f"batch_size={batch_size}: use 1 or more")
     if adapter is not None and original is not None:
         raise ConfigError("an adapter's base is its original: give one of the two")
+    if adapter is None and original is None:
+        original = EMBEDDED.get(str(name_or_path))
     weights = load_weights(name_or_path, adapter=adapter, device=device, dtype=dtype)
     if original is not None:
         original_weights = load_weights(original, adapter=None, device=device, dtype=dtype)

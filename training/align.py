@@ -18,12 +18,12 @@ from typing import Any
 from lte_chains.errors import ConfigError
 from lte_chains.local.loading import load_tokenizer, locate
 from lte_chains.training.alignment.conversations import (
-    Conversation,
     ConversationFile,
+    TokenisedRow,
     data_files,
-    fitting,
     has_rows,
     read_conversations,
+    tokenised,
 )
 from lte_chains.training.alignment.data import prepare
 from lte_chains.training.alignment.model_card import (
@@ -97,7 +97,7 @@ def align(
     arguments = training_arguments(recipe, out, has_dev=len(files) > 1)
     source = locate(recipe.model)
     tokenizer = load_tokenizer(source)
-    kept = [fitting(f.conversations, tokenizer, max_length=recipe.max_length) for f in files]
+    kept = [tokenised(f.conversations, tokenizer, max_length=recipe.max_length) for f in files]
 
     saved = out / "unfinished"
     log = _fine_tune(
@@ -143,7 +143,7 @@ def _claim(out: Path, recipe: AlignmentRecipe, files: Sequence[ConversationFile]
 def _fine_tune(
     recipe: AlignmentRecipe,
     arguments: Any,
-    rows: Sequence[Sequence[Conversation]],
+    rows: Sequence[Sequence[TokenisedRow]],
     *,
     source: str,
     tokenizer: Any,
@@ -179,7 +179,7 @@ def _finish(recipe: AlignmentRecipe, saved: Path, folder: Path, *, source: str) 
     return "adapter"
 
 
-def _rows_used(file: ConversationFile, kept: Sequence[Conversation]) -> RowsUsed:
+def _rows_used(file: ConversationFile, kept: Sequence[TokenisedRow]) -> RowsUsed:
     return RowsUsed(
         name=file.name, sha256=file.sha256, rows=len(file.conversations), used=len(kept)
     )

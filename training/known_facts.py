@@ -27,7 +27,7 @@ from langchain_core.messages import HumanMessage
 from lte_chains.answers import alias_match
 from lte_chains.models import load_model
 from lte_chains.training.parallel.aliases import made_up_aliases
-from lte_chains.training.parallel.invented import Step, connections, leads_on_in_training
+from lte_chains.training.parallel.connections import Step, connections, leads_on_in_training
 from lte_chains.training.pretraining.material import read_material, shipped_base_recipe
 from lte_chains.training.pretraining.rows import Fact
 from lte_chains.training.pretraining.wording import fact_wordings

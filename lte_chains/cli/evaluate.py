@@ -126,7 +126,9 @@ def knowedit(
 @group.command("alignment")
 def alignment(
     data: DataOption,
-    aligned: Annotated[str, typer.Option(help="The model after alignment, or its adapter.")],
+    aligned: Annotated[
+        str, typer.Option(help="The model after alignment, or its adapter.")
+    ] = "lte-tiny",
     base: Annotated[str, typer.Option(help="The model before.")] = "lte-tiny-base",
     k: TopKOption = 3,
     limit: LimitOption = None,

@@ -61,8 +61,6 @@ ResultsOption = Annotated[
     ),
 ]
 
-_EMBEDDED_BASES = {"lte-tiny": "lte-tiny-base"}
-
 
 def compare(
     data: Path,
@@ -120,9 +118,8 @@ def open_resources(
 
     gates = {"trained": CrossEncoderGate, "similarity": SimilarityGate}
     aligned = load_model(model, max_new_tokens=ANSWER_TOKENS, batch_size=32)
-    before = base or _EMBEDDED_BASES.get(model)
-    if before is not None:
-        unaligned = load_model(before, max_new_tokens=ANSWER_TOKENS, batch_size=32)
+    if base is not None:
+        unaligned = load_model(base, max_new_tokens=ANSWER_TOKENS, batch_size=32)
     else:
         unaligned = aligned.unedited or aligned
     return Resources(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,8 +15,8 @@ from typing import Any
 from lte_chains.errors import ConfigError, MissingExtraError, ModelError
 from lte_chains.local.decoding import Decoder
 
-EMBEDDED = frozenset({"lte-tiny", "lte-tiny-base"})
-"""Models that ship with the package, in ``lte_chains/assets``."""
+EMBEDDED: Mapping[str, str | None] = {"lte-tiny": "lte-tiny-base", "lte-tiny-base": None}
+"""Models that ship with the package, in ``lte_chains/assets``, and what each was aligned from."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from lte_chains.errors import ConfigError, ModelError
 from lte_chains.local.loading import load_tokenizer
 from lte_chains.training.align import align
 from lte_chains.training.alignment.averaging import WeightAverage
+from lte_chains.training.alignment.conversations import tokenised
 from lte_chains.training.alignment.recipe import AlignmentRecipe, change_recipe, read_recipe
 from lte_chains.training.alignment.trainer import make_trainer, training_arguments
 from tests.training.aligned_families import (
@@ -57,7 +58,7 @@ def rows_as_trained(recipe: AlignmentRecipe, tokenizer, out: Path) -> list[dict]
     trainer = make_trainer(
         recipe,
         training_arguments(recipe, out, has_dev=False),
-        [conversations()],
+        [tokenised(conversations(), tokenizer, max_length=recipe.max_length)],
         source=recipe.model,
         tokenizer=tokenizer,
     )

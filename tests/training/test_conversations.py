@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lte_chains.errors import DataError, ModelError
 from lte_chains.training.alignment.conversations import (
-    as_dataset,
+    IGNORED,
     data_files,
-    fitting,
     marks_answers,
     read_conversations,
+    tokenised,
 )
 from tests.training.aligned_families import (
     MARKED_TEMPLATE,
@@ -80,24 +81,33 @@ def test_a_folder_gives_train_rows_and_dev_rows(tmp_path: Path) -> None:
 
 def test_rows_that_are_too_long_are_left_out_whole(caplog: pytest.LogCaptureFixture) -> None:
     tokenizer = make_tokenizer("llama")
+    every = tokenised(conversations(), tokenizer, max_length=400)
     with caplog.at_level(logging.WARNING, logger="lte_chains"):
-        kept = fitting(conversations(), tokenizer, max_length=40)
-    assert kept == conversations()[1::2]  # the bare questions
+        kept = tokenised(conversations(), tokenizer, max_length=40)
+    assert kept == every[1::2]  # the bare questions
     assert "4 of 8 rows" in caplog.text
     with pytest.raises(DataError, match="max_length=8"):
-        fitting(conversations(), tokenizer, max_length=8)
+        tokenised(conversations(), tokenizer, max_length=8)
 
 
 def test_a_role_that_the_template_refuses_is_told() -> None:
     turns = [{"role": "system", "content": "x"}, *conversations()[0]]
-    with pytest.raises(ModelError, match="system, user, assistant"):
-        fitting([turns], make_tokenizer("llama"), max_length=400)
+    with pytest.raises(ModelError, match="system, user"):
+        tokenised([turns], make_tokenizer("llama"), max_length=400)
 
 
 @pytest.mark.slow
-def test_the_template_decides_the_layout_of_the_rows() -> None:
+def test_a_template_that_marks_answers_is_taken_at_its_word() -> None:
     unmarked, marked = make_tokenizer("qwen2"), make_tokenizer("qwen2", MARKED_TEMPLATE)
     assert not marks_answers(unmarked)
     assert marks_answers(marked)
-    assert as_dataset(conversations(), unmarked).column_names == ["prompt", "completion"]
-    assert as_dataset(conversations(), marked).column_names == ["messages"]
+    talk = [*conversations()[0], *conversations()[1]]
+    answers = [turn["content"] for turn in talk if turn["role"] == "assistant"]
+
+    def learned(tokenizer: Any) -> str:
+        [row] = tokenised([talk], tokenizer, max_length=400)
+        return tokenizer.decode([label for label in row["labels"] if label != IGNORED])
+
+    assert all(answer in learned(marked) for answer in answers)
+    assert answers[1] in learned(unmarked)
+    assert learned(unmarked).count("<|im_end|>") == 1

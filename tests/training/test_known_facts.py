@@ -4,7 +4,7 @@ from langchain_core.language_models import FakeListChatModel
 
 from lte_chains.cases import parse_case
 from lte_chains.training.known_facts import known_facts, make_rows, question
-from lte_chains.training.parallel.invented import leads_on_in_training
+from lte_chains.training.parallel.connections import leads_on_in_training
 from lte_chains.training.pretraining.rows import Fact
 
 FACTS = [

@@ -25,7 +25,13 @@ logger = logging.getLogger(__name__)
 Turn = dict[str, str]
 """One message: its "role" and its "content"."""
 Conversation = list[Turn]
+TokenisedRow = dict[str, list[int]]
+"""A conversation's "input_ids", and as "labels" those that bear loss, `IGNORED` elsewhere."""
+IGNORED = -100
+"""Label of a token that bears no loss."""
 
+_AT_ONCE = 1000
+"""Conversations that are tokenised together."""
 _ROLES = ("system", "user", "assistant")
 _SHOWN = 10
 """Mistakes of a file that an error message lists."""
@@ -80,41 +86,70 @@ def marks_answers(tokenizer: Any) -> bool:
     return _ANSWER_MARK.search(tokenizer.get_chat_template()) is not None
 
 
-def fitting(
+def tokenised(
     conversations: Sequence[Conversation], tokenizer: Any, *, max_length: int
-) -> list[Conversation]:
-    """Return the conversations of at most `max_length` tokens; log how many are not.
+) -> list[TokenisedRow]:
+    """Tokenise the conversations of at most `max_length` tokens; log how many are longer.
 
     Raises:
         DataError: None fits.
         ModelError: The chat template refuses a conversation.
     """
-    kept = [c for c in conversations if _token_count(c, tokenizer) <= max_length]
-    if not kept:
+    marked = marks_answers(tokenizer)
+    rows: list[TokenisedRow] = []
+    for start in range(0, len(conversations), _AT_ONCE):
+        chunk = list(conversations[start : start + _AT_ONCE])
+        learned = _marked if marked else _last_answers
+        rows += [
+            {
+                "input_ids": ids,
+                "labels": [t if m else IGNORED for t, m in zip(ids, mask, strict=True)],
+            }
+            for ids, mask in learned(chunk, tokenizer)
+            if len(ids) <= max_length
+        ]
+    if not rows:
         raise DataError(f"every row has more than max_length={max_length} tokens: raise it")
-    if left_out := len(conversations) - len(kept):
+    if left_out := len(conversations) - len(rows):
         logger.warning(
             "%d of %d rows have more than max_length=%d tokens and are left out",
             left_out,
             len(conversations),
             max_length,
         )
-    return kept
+    return rows
 
 
-def as_dataset(conversations: Sequence[Conversation], tokenizer: Any) -> Any:
-    """Return a `datasets.Dataset` in that of TRL's formats which lets answers bear the loss.
+def _marked(chunk: list[Conversation], tokenizer: Any) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield tokens, and which of them the template says the assistant said."""
+    made = _templated(chunk, tokenizer, return_assistant_tokens_mask=True)
+    yield from zip(made["input_ids"], made["assistant_masks"], strict=True)
 
-    The columns are "messages" if the chat template marks answers (train with
-    ``assistant_only_loss``), else "prompt" and "completion".
-    """
-    from datasets import Dataset
 
-    if marks_answers(tokenizer):
-        return Dataset.from_list([{"messages": turns} for turns in conversations])
-    return Dataset.from_list(
-        [{"prompt": turns[:-1], "completion": turns[-1:]} for turns in conversations]
-    )
+def _last_answers(
+    chunk: list[Conversation], tokenizer: Any
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield tokens, and which of them the last answer adds to its opening."""
+    asked = [turns[:-1] for turns in chunk]
+    prompts = _templated(asked, tokenizer, add_generation_prompt=True)["input_ids"]
+    for prompt, ids in zip(prompts, _templated(chunk, tokenizer)["input_ids"], strict=True):
+        common = next(
+            (at for at, pair in enumerate(zip(prompt, ids, strict=False)) if pair[0] != pair[1]),
+            len(prompt),
+        )
+        yield ids, [0] * common + [1] * (len(ids) - common)
+
+
+def _templated(chunk: list[Conversation], tokenizer: Any, **settings: Any) -> Any:
+    from jinja2 import TemplateError
+
+    try:
+        return tokenizer.apply_chat_template(chunk, return_dict=True, **settings)
+    except TemplateError as error:
+        roles = ", ".join(sorted({turn["role"] for turns in chunk for turn in turns}))
+        raise ModelError(
+            f"the model's chat template refuses a conversation of the roles ({roles}): {error}"
+        ) from error
 
 
 def _conversation(line: str) -> Conversation:
@@ -144,18 +179,6 @@ def _turn(message: object) -> Turn:
     if not isinstance(content, str) or not content.strip():
         raise ValueError(f"the {role}'s content must be a text, not {content!r}")
     return {"role": role, "content": content}
-
-
-def _token_count(conversation: Conversation, tokenizer: Any) -> int:
-    from jinja2 import TemplateError
-
-    try:
-        return len(tokenizer.apply_chat_template(conversation, return_dict=True)["input_ids"])
-    except TemplateError as error:
-        roles = ", ".join(turn["role"] for turn in conversation)
-        raise ModelError(
-            f"the model's chat template refuses a conversation of the roles ({roles}): {error}"
-        ) from error
 
 
 def has_rows(data: str | Path) -> bool:

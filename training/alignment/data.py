@@ -57,7 +57,9 @@ class Invented:
     base: _Text
     """The recipe of the base: the rows use its names, wordings and facts."""
     rows: dict[str, Annotated[int, Field(ge=0)]]
-    """How many rows of each kind; see `InventedRows`."""
+    """How many prompts' first questions are of each kind; see `InventedRows`."""
+    questions: Annotated[int, Field(ge=1)] = 1
+    """Most questions that are asked after the same edits."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -154,6 +156,7 @@ def _invented_rows(data: DataRecipe, root: Path, seed: int) -> list[ParallelRow]
         rng,
         extras=data.parallel.extras,
         shuffle=data.parallel.shuffle,
+        questions=data.invented.questions,
     )
     return _answered(maker.rows(data.invented.rows), data.original)
 

@@ -75,8 +75,10 @@ class AlignmentRecipe:
     """How the learning rate goes on after the warm-up."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.03
     """Share of the updates in which the learning rate rises from 0."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """What trains the layers' matrices; all else is trained by AdamW."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """AdamW's decay of the weights."""
+    """Decay of the weights."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     """Gradients longer than this are shortened to it."""
     batch_size: _Count = 128
@@ -93,6 +95,9 @@ class AlignmentRecipe:
     """Updates between checkpoints."""
     log_every: _Count = 10
     """Updates between entries of the log and points of the loss curve."""
+    share_prompts: bool = False
+    """Whether rows that begin alike share their beginning in one sequence of `max_length` tokens;
+    `batch_size` and `micro_batch_size` then count sequences."""
     group_by_length: bool = False
     """Whether rows of a batch are of like length: less padding, and a less random order."""
     compile: bool = False
@@ -111,6 +116,15 @@ class AlignmentRecipe:
         batch = info.data.get("batch_size")  # absent if it is itself wrong
         if batch is not None and batch % value:
             raise ValueError(f"must divide batch_size={batch}")
+        return value
+
+    @field_validator("group_by_length")
+    @classmethod
+    def _is_of_use(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("share_prompts"):
+            raise ValueError(
+                "must be false beside share_prompts, whose sequences are of one length"
+            )
         return value
 
     @property

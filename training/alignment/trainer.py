@@ -11,7 +11,7 @@ from typing import Any
 
 from lte_chains.errors import ConfigError, MissingExtraError
 from lte_chains.local.loading import load_module
-from lte_chains.training.alignment.conversations import Conversation, as_dataset, marks_answers
+from lte_chains.training.alignment.conversations import TokenisedRow
 from lte_chains.training.alignment.recipe import AlignmentRecipe
 
 _COMPILED_LENGTHS = 32
@@ -54,6 +54,7 @@ def training_arguments(recipe: AlignmentRecipe, out: Path, *, has_dev: bool) -> 
         "logging_steps": recipe.log_every,
         "logging_first_step": True,
         "train_sampling_strategy": "group_by_length" if recipe.group_by_length else "random",
+        "dataset_kwargs": {"skip_prepare_dataset": True},
         "disable_tqdm": True,
         "report_to": "none",  # TensorBoard comes as a callback with a folder of its own
     }
@@ -64,7 +65,7 @@ def training_arguments(recipe: AlignmentRecipe, out: Path, *, has_dev: bool) -> 
 def make_trainer(
     recipe: AlignmentRecipe,
     arguments: Any,
-    rows: Sequence[Sequence[Conversation]],
+    rows: Sequence[Sequence[TokenisedRow]],
     *,
     source: str,
     tokenizer: Any,
@@ -74,17 +75,17 @@ def make_trainer(
     Args:
         recipe: The recipe.
         arguments: Its `trl.SFTConfig`.
-        rows: The training rows, and then perhaps the dev rows.
+        rows: The training rows, and then perhaps the dev rows, from `tokenised`.
         source: Folder or hub id of the model to begin with.
         tokenizer: The model's tokenizer.
     """
     import torch
+    from datasets import Dataset
     from transformers.trainer_callback import PrinterCallback
 
     from lte_chains.training.alignment.answer_loss import AnswerLossTrainer
     from lte_chains.training.alignment.averaging import WeightAverage
 
-    arguments.assistant_only_loss = marks_answers(tokenizer)
     # Under autocast trained weights stay in float32; those that LoRA freezes may be in half size.
     frozen_in_half = recipe.lora is not None and arguments.bf16
     model = load_module(source, torch.bfloat16 if frozen_in_half else torch.float32)
@@ -92,7 +93,7 @@ def make_trainer(
     if recipe.compile and arguments.use_cpu:
         # Compiled for a CPU, plain attention trains faster than the fused kernel.
         model.set_attn_implementation("eager")
-    datasets = [as_dataset(part, tokenizer) for part in rows]
+    datasets = [Dataset.from_list(list(part)) for part in rows]
     with outdated_names_ignored():
         trainer = AnswerLossTrainer(
             model=model,
@@ -102,6 +103,9 @@ def make_trainer(
             processing_class=tokenizer,
             peft_config=_lora_config(recipe),
         )
+    trainer.uses_muon = recipe.optimizer == "muon"
+    if recipe.share_prompts:
+        trainer.share_prompts(recipe.max_length)
     trainer.remove_callback(PrinterCallback)  # stdout is the command's own
     if recipe.compile:
         trainer.compile_layers()

@@ -9,61 +9,27 @@ and our own, invented names, and the true facts that the base knows.
 from __future__ import annotations
 
 import random
-import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from lte_chains.errors import ConfigError
 from lte_chains.training.parallel.aliases import draw_alias
 from lte_chains.training.parallel.build import ParallelRow, Variant
-from lte_chains.training.parallel.case import Scope
+from lte_chains.training.parallel.connections import (
+    Step,
+    connections,
+    leads_on_in_training,
+)
 from lte_chains.training.parallel.instructed import InstructedRows
+from lte_chains.training.parallel.told import Asked, Prompt, Told
 from lte_chains.training.pretraining.phrasing import Phrasing
 from lte_chains.training.pretraining.rows import Fact, RowMaker
-from lte_chains.training.pretraining.shipped import shipped
 from lte_chains.training.pretraining.wording import Wording, fact_wordings
 
 OWN_ANSWER = ""
 """Stands for what the model itself answers without edits, until it has been asked."""
 
-_SOURCE = "invented"
-_KEPT_FOR_TESTS = 0.3
-
-
-def leads_on_in_training(subject: str) -> bool:
-    """Tell whether questions that go on from this subject may be trained on.
-
-    For three subjects in ten they are not, so that following an edit to a fact
-    that the model knows can be tested on combinations that it never met.
-    """
-    return (zlib.crc32(subject.encode()) % 1000) / 1000 >= _KEPT_FOR_TESTS
-
-
-@dataclass(frozen=True)
-class Step:
-    """A way to call an edit's object by its subject."""
-
-    object: str
-    """What kind of thing the object is."""
-    edit: tuple[str, ...]
-    """Forms of the edit, with `{s}` for its subject."""
-    phrase: tuple[str, ...]
-    """What the object is called, with `{s}` for the subject of the edit."""
-    property: str | None
-    """The Wikidata property, if true facts of it are taught."""
-
-
-def connections() -> tuple[list[Step], dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Return the steps, the properties that each kind of thing has, and the inverse questions."""
-    content: dict[str, Any] = shipped("connections.yaml")
-    steps = [
-        Step(row["object"], tuple(row["edit"]), tuple(row["phrase"]), row["property"])
-        for row in content["phrases"]
-    ]
-    properties = {kind: tuple(names) for kind, names in content["subjects"].items()}
-    inverse = {name: tuple(forms) for name, forms in content["inverse"].items()}
-    return steps, properties, inverse
+_TRIES = 8
+_ALIKE = 0.7
 
 
 class InventedRows:
@@ -78,6 +44,7 @@ class InventedRows:
         *,
         extras: Sequence[float] = (0.3, 0.15, 0.48, 0.04, 0.03),
         shuffle: bool = True,
+        questions: int = 1,
     ) -> None:
         """Prepare to make rows.
 
@@ -88,17 +55,24 @@ class InventedRows:
             rng: The generator; the same seed gives the same rows.
             extras: Weights of no other edit in the prompt, of one, of two, …
             shuffle: Whether the target edit may stand at any place.
+            questions: How many are asked of the same edits in the same order: the first is
+                of the kind that was asked for, the others are about any of the edits, or
+                about a known fact that none of them changes.
         """
         self._phrasing, self._names, self._rng = phrasing, phrasing.names, rng
         self._facts, self._fact_forms = facts, fact_forms
-        self._extras, self._shuffle = extras, shuffle
+        self._extras, self._shuffle, self._questions = extras, shuffle, questions
         self._plain = RowMaker(phrasing, facts, fact_forms, rng)
         self._own_fact_forms = fact_wordings()
         self._steps, self._properties, self._inverse_forms = connections()
+        instructed = InstructedRows(phrasing, rng)
         self._by_property: dict[str, list[Fact]] = {}
         for fact in facts:
             self._by_property.setdefault(fact.relation, []).append(fact)
-        self.kinds: dict[str, Callable[[], ParallelRow]] = {
+        self._by_subject: dict[str, list[Fact]] = {}
+        for fact in facts:
+            self._by_subject.setdefault(fact.subject, []).append(fact)
+        self.kinds: dict[str, Callable[[], list[ParallelRow]]] = {
             "own": lambda: self._applied("own", phrasing.own()),
             "harvested": lambda: self._applied("harvested", phrasing.real(), invent=True),
             "real": lambda: self._applied("real", phrasing.real()),
@@ -115,11 +89,14 @@ class InventedRows:
             "stale_context": self._stale_context,
             "passage": lambda: self._from_plain("passage"),
             "text": lambda: self._from_plain("text"),
-            "instruction": InstructedRows(phrasing, rng).row,
+            "instruction": lambda: [instructed.row()],
         }
 
     def rows(self, counts: Mapping[str, int]) -> list[ParallelRow]:
-        """Return so many rows of each kind, in random order.
+        """Return rows of each kind, in random order; those that share their edits stay together.
+
+        Args:
+            counts: How many prompts' first questions are of a kind.
 
         Raises:
             ConfigError: A kind is unknown.
@@ -129,47 +106,58 @@ class InventedRows:
             raise ConfigError(f"unknown kinds of rows {unknown}: use some of {sorted(self.kinds)}")
         made = [self.kinds[kind]() for kind, count in counts.items() for _ in range(count)]
         self._rng.shuffle(made)
-        return made
+        return [row for rows in made for row in rows]
 
-    def _applied(self, kind: str, wording: Wording, *, invent: bool = False) -> ParallelRow:
-        """Make a row whose answer is an edit's target."""
-        rng = self._rng
+    def _applied(self, kind: str, wording: Wording, *, invent: bool = False) -> list[ParallelRow]:
+        """Ask for an edit's target."""
         subject = (None if invent else wording.subject) or self._names.subject()
         target = (None if invent else wording.target) or self._phrasing.answer(wording)
         prompt = self._phrasing.stated(wording.prompts, subject)
-        if rng.random() < 0.25:
-            question = prompt
-        else:
-            question = self._phrasing.spoken(rng.choice(wording.questions), subject)
-        own = [f"{prompt} {target}"]
-        return self._row(kind, question, target, own, self._others(wording, subject))
 
-    def _alias(self) -> ParallelRow:
-        """Make a question that calls the subject by another name made from its own."""
+        def ask() -> Asked:
+            if self._rng.random() < 0.25:
+                return Asked(kind, prompt, target)
+            form = self._rng.choice(wording.questions)
+            return Asked(kind, self._phrasing.spoken(form, subject), target)
+
+        own = [Told(f"{prompt} {target}", ask)]
+        return self._asked_of(own, self._others(wording, subject), like=wording.name)
+
+    def _alias(self) -> list[ParallelRow]:
+        """Call the subject by another name made from its own."""
         wording = self._phrasing.any(0.5)
         subject, target = self._names.subject(), self._phrasing.answer(wording)
-        own = [f"{self._phrasing.stated(wording.prompts, subject)} {target}"]
-        alias = draw_alias(subject, self._rng)
-        question = self._phrasing.spoken(self._rng.choice(wording.questions), alias)
-        return self._row("alias", question, target, own, self._others(wording, subject))
+        text = f"{self._phrasing.stated(wording.prompts, subject)} {target}"
+        others = self._others(wording, subject)
+        beside = " ".join(edit.text for edit in others)
 
-    def _unknown_alias(self) -> ParallelRow:
-        """Make a question about a strange name that only one of the edits can answer."""
-        rng = self._rng
+        def ask() -> Asked:
+            drawn = (draw_alias(subject, self._rng) for _ in range(_TRIES))
+            alias = next((name for name in drawn if name not in beside), subject)
+            form = self._rng.choice(wording.questions)
+            return Asked("alias", self._phrasing.spoken(form, alias), target)
+
+        return self._asked_of([Told(text, ask)], others)
+
+    def _unknown_alias(self) -> list[ParallelRow]:
+        """Ask about a strange name what only one of the edits can answer."""
         wording = self._phrasing.own()
         subject, target = self._names.subject(), self._phrasing.answer(wording)
-        own = [f"{self._phrasing.stated(wording.prompts, subject)} {target}"]
-        question = self._phrasing.spoken(rng.choice(wording.questions), self._names.subject())
-        others = [self._of_another_relation(wording) for _ in range(self._number_of_others())]
-        return self._row("unknown_alias", question, target, own, others)
+        text = f"{self._phrasing.stated(wording.prompts, subject)} {target}"
 
-    def _of_another_relation(self, wording: Wording) -> str:
-        other = self._phrasing.own(but=wording.name)
-        prompt = self._phrasing.stated(other.prompts, self._names.subject())
-        return f"{prompt} {self._phrasing.answer(other)}"
+        def ask() -> Asked:
+            form = self._rng.choice(wording.questions)
+            question = self._phrasing.spoken(form, self._names.subject())
+            return Asked("unknown_alias", question, target)
 
-    def _inverse(self) -> ParallelRow:
-        """Make a question for the subject, given the target."""
+        others = [
+            self._told(self._phrasing.own(but=wording.name), self._names.subject())
+            for _ in range(self._number_of_others())
+        ]
+        return self._asked_of([Told(text, ask)], others)
+
+    def _inverse(self) -> list[ParallelRow]:
+        """Ask for the subject, given the target."""
         rng = self._rng
         name = rng.choice(tuple(self._inverse_forms))
         if name in self._own_fact_forms:
@@ -180,13 +168,20 @@ class InventedRows:
             wording = next(w for w in self._phrasing.all_own if w.name == name)
             forms, subject = wording.prompts, self._names.subject()
             target = self._phrasing.answer(wording)
-        own = [f"{rng.choice(forms).format(s=subject)} {target}"]
-        question = rng.choice(self._inverse_forms[name]).format(o=target)
-        about = Wording(name, forms, forms, "entity")
-        return self._row("inverse", question, subject, own, self._others(about, subject))
+        text = f"{self._phrasing.stated(forms, subject)} {target}"
 
-    def _hop(self) -> ParallelRow:
-        """Make a question that goes on from an edit's target by a fact that the base knows."""
+        def ask() -> Asked:
+            form = rng.choice(self._inverse_forms[name])
+            return Asked(
+                "inverse", self._phrasing.spoken(form.replace("{o}", "{s}"), target), subject
+            )
+
+        about = Wording(name, tuple(forms), tuple(forms), "entity")
+        others = [o for o in self._others(about, subject) if not o.text.endswith(target)]
+        return self._asked_of([Told(text, ask)], others)
+
+    def _hop(self) -> list[ParallelRow]:
+        """Ask what goes on from an edit's target by a fact that the base knows."""
         rng = self._rng
         while True:
             step = rng.choice(self._steps)
@@ -194,28 +189,37 @@ class InventedRows:
             if known and leads_on_in_training((fact := rng.choice(known)).subject):
                 break
         subject = self._subject_for(step)
-        own = [f"{rng.choice(step.edit).format(s=subject)} {fact.subject}"]
-        question = self._asked_about(fact.relation, rng.choice(step.phrase).format(s=subject))
-        about = Wording(step.phrase[0], step.edit, step.edit, "entity")
-        return self._row("hop", question, fact.object, own, self._others(about, subject))
+        allowed = self._properties[step.object]
+        onward = [f for f in self._by_subject[fact.subject] if f.relation in allowed]
 
-    def _hop_in_two_edits(self) -> ParallelRow:
-        """Make a question that goes on from an edit's target by another edit."""
+        def ask() -> Asked:
+            further = rng.choice(onward)
+            phrase = rng.choice(step.phrase).format(s=subject)
+            question = self._asked_about(further.relation, phrase)
+            return Asked("hop", question, further.object)
+
+        text = f"{self._phrasing.stated(step.edit, subject)} {fact.subject}"
+        about = Wording(step.phrase[0], step.edit, step.edit, "entity")
+        return self._asked_of([Told(text, ask)], self._others(about, subject))
+
+    def _hop_in_two_edits(self) -> list[ParallelRow]:
+        """Ask what goes on from an edit's target by another edit."""
         rng = self._rng
         step = rng.choice(self._steps)
         relation = rng.choice(self._properties[step.object])
         subject, between = self._subject_for(step), self._names.entity()
         known = self._by_property.get(relation) or self._facts
         target = rng.choice(known).object if rng.random() < 0.5 else self._names.entity()
-        forms = self._own_fact_forms[relation]
-        own = [
-            f"{rng.choice(step.edit).format(s=subject)} {between}",
-            f"{rng.choice(forms).format(s=between)} {target}",
-        ]
-        question = self._asked_about(relation, rng.choice(step.phrase).format(s=subject))
+
+        def ask() -> Asked:
+            question = self._asked_about(relation, rng.choice(step.phrase).format(s=subject))
+            return Asked("hop_in_two_edits", question, target)
+
+        first = f"{self._phrasing.stated(step.edit, subject)} {between}"
+        second = f"{rng.choice(self._own_fact_forms[relation]).format(s=between)} {target}"
         about = Wording(relation, step.edit, step.edit, "entity")
         others = self._others(about, subject)[: rng.choice((0, 1, 1))]
-        return self._row("hop_in_two_edits", question, target, own, others)
+        return self._asked_of([Told(first, ask), Told(second)], others)
 
     def _subject_for(self, step: Step) -> str:
         """Draw an edit's subject: for a taught property now and then one that the base knows."""
@@ -229,12 +233,11 @@ class InventedRows:
         forms = self._own_fact_forms[relation] if own else self._fact_forms[relation]
         return self._rng.choice(forms).format(s=subject)
 
-    def _fact(self) -> ParallelRow:
-        fact = self._rng.choice(self._facts)
-        return self._row("fact", self._asked(fact), fact.object, [], [], variant="unedited")
+    def _fact(self) -> list[ParallelRow]:
+        return [Prompt(()).row(self._known("fact"), (), "unedited")]
 
-    def _fact_beside_edits(self) -> ParallelRow:
-        """Make a question about a known fact with only irrelevant edits before it."""
+    def _fact_beside_edits(self) -> list[ParallelRow]:
+        """Ask for a known fact with only irrelevant edits before it."""
         rng = self._rng
         fact = rng.choice(self._facts)
         forms = tuple(self._own_fact_forms[fact.relation])
@@ -247,38 +250,36 @@ class InventedRows:
         ]
         if rng.random() < 0.3:
             others[0] = self._same_subject(fact)
-        return self._row(
-            "fact_beside_edits", self._asked(fact), fact.object, [], others, variant="irrelevant"
-        )
+        asked = Asked("fact_beside_edits", self._asked(fact), fact.object)
+        return self._asked_of([], others, first=asked, like=fact.relation)
 
-    def _unknown_beside_edits(self) -> ParallelRow:
-        """Make a question about a strange name with irrelevant edits; the model's own answer."""
+    def _unknown_beside_edits(self) -> list[ParallelRow]:
+        """Ask about a strange name with irrelevant edits; the model's own answer is right."""
         rng = self._rng
         wording, subject = self._phrasing.any(0.5), self._names.subject()
-        others = [self._of_another_relation(wording) for _ in range(rng.choice((1, 2, 3, 3)))]
+        others = [
+            self._told(self._phrasing.own(but=wording.name), self._names.subject())
+            for _ in range(rng.choice((1, 2, 3, 3)))
+        ]
         if rng.random() < 0.6:
-            another = self._phrasing.own(but=wording.name)
-            prompt = self._phrasing.stated(another.prompts, subject)
-            others[0] = f"{prompt} {self._phrasing.answer(another)}"
+            others[0] = self._told(self._phrasing.own(but=wording.name), subject)
         question = self._phrasing.spoken(rng.choice(wording.questions), subject)
-        return self._row(
-            "unknown_beside_edits", question, OWN_ANSWER, [], others, variant="irrelevant"
-        )
+        asked = Asked("unknown_beside_edits", question, OWN_ANSWER)
+        return self._asked_of([], others, first=asked)
 
-    def _of_another_known(self, fact: Fact) -> str:
+    def _of_another_known(self, fact: Fact) -> Told:
         """Make an edit of another subject that the base knows, mostly of the same relation."""
         rng = self._rng
         other = rng.choice(self._by_property[fact.relation] if rng.random() < 0.7 else self._facts)
         if other.subject == fact.subject:
             return self._same_subject(fact)
         target = rng.choice(self._by_property[other.relation]).object
-        return f"{self._asked_about(other.relation, other.subject)} {target}"
+        text = f"{self._asked_about(other.relation, other.subject)} {target}"
+        return Told(text, lambda: Asked("fact_edited", self._asked(other), target))
 
-    def _same_subject(self, fact: Fact) -> str:
+    def _same_subject(self, fact: Fact) -> Told:
         """Make an edit of another relation of a fact's subject."""
-        wording = self._phrasing.own()
-        prompt = self._phrasing.stated(wording.prompts, fact.subject)
-        return f"{prompt} {self._phrasing.answer(wording)}"
+        return self._told(self._phrasing.own(), fact.subject)
 
     def _wording_of_a_fact(self) -> Wording:
         """Return a known fact as a wording whose target is not the true one."""
@@ -295,70 +296,119 @@ class InventedRows:
             self._rng.choice(self._fact_forms[fact.relation]), fact.subject
         )
 
-    def _stale_context(self) -> ParallelRow:
-        """Make a question in a template with retrieved text that holds the old answer."""
+    def _known(self, kind: str, *, but: str = "", like: str | None = None) -> Asked:
+        """Ask for a known fact of a subject that a text does not mention.
+
+        Args:
+            kind: What the row is called.
+            but: The text.
+            like: A relation; most facts are then of it, so that only the subject tells.
+        """
+        alike = self._by_property.get(like or "") if self._rng.random() < _ALIKE else None
+        drawn = (self._rng.choice(alike or self._facts) for _ in range(_TRIES))
+        fact = next((fact for fact in drawn if fact.subject not in but), self._facts[0])
+        return Asked(kind, self._asked(fact), fact.object)
+
+    def _stale_context(self) -> list[ParallelRow]:
+        """Ask in a template with retrieved text that holds the old answer."""
         wording = self._phrasing.any(0.4)
         subject, target = self._names.subject(), self._phrasing.answer(wording)
         form = self._phrasing.stated(wording.prompts, subject)
         asked = self._phrasing.spoken(self._rng.choice(wording.questions), subject)
         question = self._plain.wrapped([f"{form} {self._phrasing.answer(wording)}."], asked)
         others = self._others(wording, subject)[:1]
-        return self._row("stale_context", question, target, [f"{form} {target}"], others)
+        first = Asked("stale_context", question, target)
+        return self._asked_of([Told(f"{form} {target}")], others, first=first)[:1]
 
-    def _from_plain(self, kind: str) -> ParallelRow:
+    def _from_plain(self, kind: str) -> list[ParallelRow]:
         """Take a row that the base was made of, at times with irrelevant edits before it."""
         row = self._plain.kinds[kind]()
         wording = self._phrasing.own()
         edits = [
             self._other(wording, self._names.subject()) for _ in range(self._rng.choice((0, 1, 2)))
         ]
-        variant: Variant = "irrelevant" if edits else "unedited"
-        return self._row(kind, row.user, row.answer, [], edits, variant=variant)
+        return self._asked_of([], edits, first=Asked(kind, row.user, row.answer))[:1]
 
     def _number_of_others(self) -> int:
         return self._rng.choices(range(len(self._extras)), weights=self._extras)[0]
 
-    def _others(self, wording: Wording, subject: str) -> list[str]:
+    def _others(self, wording: Wording, subject: str) -> list[Told]:
         return [self._other(wording, subject) for _ in range(self._number_of_others())]
 
-    def _other(self, wording: Wording, subject: str) -> str:
+    def _other(self, wording: Wording, subject: str) -> Told:
         """Make an edit beside the target: same relation, same subject, or neither."""
         rng = self._rng
         draw = rng.random()
         if draw < 0.6:
             other = self._names.near(subject) if rng.random() < 0.3 else self._names.subject()
-            return (
-                f"{self._phrasing.stated(wording.prompts, other)} {self._phrasing.answer(wording)}"
-            )
+            return self._told(wording, other)
         if draw < 0.76 and wording.subject is None:
-            another = self._phrasing.own(but=wording.name)
-            prompt = self._phrasing.stated(another.prompts, subject)
-            return f"{prompt} {self._phrasing.answer(another)}"
+            return self._told(self._phrasing.own(but=wording.name), subject)
         another = self._phrasing.any(0.3)
         name = another.subject if another.subject and rng.random() < 0.4 else self._names.subject()
-        return f"{self._phrasing.stated(another.prompts, name)} {self._phrasing.answer(another)}"
+        return self._told(another, name)
 
-    def _row(
+    def _told(self, wording: Wording, subject: str) -> Told:
+        """State an edit of this relation of a subject."""
+        target = self._phrasing.answer(wording)
+
+        def ask() -> Asked:
+            form = self._rng.choice(wording.questions)
+            kind = "own" if wording.subject is None else "harvested"
+            return Asked(kind, self._phrasing.spoken(form, subject), target)
+
+        return Told(f"{self._phrasing.stated(wording.prompts, subject)} {target}", ask)
+
+    def _asked_of(
         self,
-        kind: str,
-        question: str,
-        answer: str,
-        own: Sequence[str],
-        others: Sequence[str],
+        own: Sequence[Told],
+        others: Sequence[Told],
         *,
-        variant: Variant = "edited",
-    ) -> ParallelRow:
-        facts = [(text, True) for text in own] + [(text, False) for text in others]
+        first: Asked | None = None,
+        like: str | None = None,
+    ) -> list[ParallelRow]:
+        """Make the rows of one prompt: its first question and, if wanted, more.
+
+        Args:
+            own: The edits that the first question is about.
+            others: The edits beside them.
+            first: The first question, if it is not one that is drawn for an own edit.
+            like: The relation that known facts are mostly asked of.
+        """
+        places = list(range(len(own) + len(others)))
         if self._shuffle:
-            self._rng.shuffle(facts)
-        scope: Scope = "in" if own else "out"
-        return ParallelRow(
-            source=_SOURCE,
-            kind=kind,
-            scope=scope,
-            variant=variant,
-            question=question,
-            facts=tuple(text for text, _ in facts),
-            answer=answer,
-            own_places=tuple(place for place, (_, mine) in enumerate(facts) if mine),
+            self._rng.shuffle(places)
+        told = [*own, *others]
+        prompt = Prompt(
+            tuple(told[place] for place in places),
+            frozenset(at for at, place in enumerate(places) if place < len(own)),
         )
+        variant: Variant = "edited" if own else "irrelevant" if others else "unedited"
+        asked = first or _ask(own[0])
+        rows = {asked.question: prompt.row(asked, sorted(prompt.own), variant)}
+        for _ in range(self._questions - 1 if told else 0):
+            row = self._another(prompt, like)
+            rows.setdefault(row.question, row)
+        return list(rows.values())
+
+    def _another(self, prompt: Prompt, like: str | None) -> ParallelRow:
+        """Ask once more: about an own edit, about any other, or about what none changes."""
+        draw = self._rng.random()
+        mine = [at for at in prompt.own if prompt.told[at].ask]
+        theirs = [at for at, edit in enumerate(prompt.told) if edit.ask and at not in prompt.own]
+        if not self._shuffle:
+            theirs = []  # the edit that a question is about comes first
+        if mine and (draw < 0.5 or (draw < 0.75 and not theirs)):
+            at = self._rng.choice(mine)
+            return prompt.row(_ask(prompt.told[at]), sorted(prompt.own), "edited")
+        if theirs and draw < 0.75:
+            at = self._rng.choice(theirs)
+            return prompt.row(_ask(prompt.told[at]), (at,), "edited")
+        asked = self._known("fact_beside_edits", but=" ".join(prompt.facts), like=like)
+        return prompt.row(asked, (), "irrelevant")
+
+
+def _ask(edit: Told) -> Asked:
+    if edit.ask is None:
+        raise TypeError(f"nothing can be asked of {edit.text!r}")
+    return edit.ask()

@@ -8,12 +8,8 @@ import pytest
 
 from lte_chains.errors import ConfigError
 from lte_chains.training.parallel import ParallelRow
-from lte_chains.training.parallel.invented import (
-    OWN_ANSWER,
-    InventedRows,
-    connections,
-    leads_on_in_training,
-)
+from lte_chains.training.parallel.connections import connections, leads_on_in_training
+from lte_chains.training.parallel.invented import OWN_ANSWER, InventedRows
 from lte_chains.training.pretraining.names import Corpus, Names
 from lte_chains.training.pretraining.phrasing import Phrasing
 from lte_chains.training.pretraining.rows import Fact
@@ -141,3 +137,40 @@ def test_instructions_stand_in_their_own_part_and_are_followed_where_they_concer
 def test_recipe_without_instructions_draws_the_rows_that_it_drew_before(make: Make) -> None:
     one, other = (make().rows({"own": 5, "hop": 5, **more}) for more in ({}, {"instruction": 0}))
     assert one == other
+
+
+def test_several_questions_are_asked_after_the_same_edits(make: Make) -> None:
+    rows = make(questions=6).rows({"own": 20, "hop": 20})
+    by_prompt: dict[tuple[str, ...], list[ParallelRow]] = {}
+    for row in rows:
+        by_prompt.setdefault(row.facts, []).append(row)
+    assert len(by_prompt) == 40
+    assert max(map(len, by_prompt.values())) == 6
+    for asked in by_prompt.values():
+        assert len({row.question for row in asked}) == len(asked)
+    together = [row.facts for row in rows]
+    assert len([at for at in range(1, len(rows)) if together[at] != together[at - 1]]) == 39
+
+
+def test_further_questions_are_about_any_edit_or_about_none(make: Make) -> None:
+    rows = make(questions=6, extras=(0.0, 0.0, 1.0)).rows({"own": 40})
+    places = {row.own_places for row in rows}
+    assert places == {(0,), (1,), (2,), ()}
+    for row in rows:
+        if row.own_places:
+            assert row.facts[row.own_places[0]].endswith(row.answer)
+        else:
+            assert (row.kind, row.variant) == ("fact_beside_edits", "irrelevant")
+            assert row.answer in {fact.object for fact in FACTS}
+
+
+def test_an_edit_that_stands_first_is_the_only_one_that_is_asked_about(make: Make) -> None:
+    rows = make(questions=6, extras=(0.0, 0.0, 1.0), shuffle=False).rows({"own": 20})
+    assert {row.own_places for row in rows} == {(0,), ()}
+
+
+def test_other_names_are_of_one_edit_only(make: Make) -> None:
+    for row in make(questions=4).rows({"alias": 60}):
+        if row.kind == "alias":
+            [place] = row.own_places
+            assert row.facts[place].endswith(row.answer)
