@@ -82,6 +82,9 @@ def data(
         bool, typer.Option(help="Include questions that the edit does not concern.")
     ] = True,
     shuffle: Annotated[bool, typer.Option(help="Let the edits stand in any order.")] = True,
+    together: Annotated[
+        bool, typer.Option("--together", help="Ask all questions of a case after the same edits.")
+    ] = False,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Use the first cases of every file only.")
     ] = None,
@@ -113,6 +116,7 @@ def data(
         dev_share=dev_share,
         out_of_scope=out_of_scope,
         shuffle=shuffle,
+        together=together,
         seed=seed,
     )
     read, used = _read(sources, limit=limit)

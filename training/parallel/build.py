@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Literal
 
 from langchain_core.embeddings import Embeddings
@@ -19,7 +20,7 @@ from lte_chains.memory import EditMemory
 from lte_chains.progress import in_batches
 from lte_chains.prompts import PromptStyle, knowledge_editing_prompt
 from lte_chains.training.parallel.case import ParallelCase, Query, Scope
-from lte_chains.training.parallel.extras import extras_for
+from lte_chains.training.parallel.extras import extras_for, may_stand_beside
 from lte_chains.training.parallel.split import hold_out, split_by_subject
 
 Variant = Literal["edited", "unedited", "irrelevant"]
@@ -54,6 +55,9 @@ class ParallelConfig:
     """Whether the case's own edits may stand at any place, and not always first."""
     dev_share: float = 0.02
     """Share of the edited subjects whose rows are for dev."""
+    together: bool = False
+    """Whether all questions of a case stand after the same edits in one order, which a recipe with
+    `share_prompts` reads once."""
     style: PromptStyle = "training"
     """Wording of the prompt."""
     seed: int = 0
@@ -163,15 +167,21 @@ class _RowMaker:
             (edit for case in cases for edit in case.edits), show_progress=self.show_progress
         )
         jobs = self._jobs(cases)
-        counts = spread(len(jobs), self.config.extras, self.rng)
         beside = self._irrelevant_jobs(jobs)
+        prompts = self._prompts(jobs)
+        counts = spread(len(prompts), self.config.extras, self.rng)
         rows: list[ParallelRow] = []
         steps = in_batches(
-            list(enumerate(jobs)), _PROGRESS_STEP, label="Making rows", show=self.show_progress
+            list(zip(prompts, counts, strict=True)),
+            _PROGRESS_STEP,
+            label="Making rows",
+            show=self.show_progress,
         )
         for step in steps:
-            for number, (case, query) in step:
-                rows += self._edited_rows(case, query, counts[number], beside=number in beside)
+            # Embedded together here, and remembered by the memory for each one's search.
+            self.memory.embed_queries([queries[0].prompt for (_, queries), _ in step])
+            for (case, queries), count in step:
+                rows += self._edited_rows(case, queries, count, beside=beside)
         rows += self._unedited_rows(jobs)
         self.rng.shuffle(rows)
         return rows
@@ -201,26 +211,51 @@ class _RowMaker:
             if query.scope == "in" or self.config.out_of_scope:
                 yield query
 
+    def _prompts(
+        self, jobs: Sequence[tuple[ParallelCase, Query]]
+    ) -> list[tuple[ParallelCase, list[Query]]]:
+        """Return which questions stand after the same edits: each alone, or those of a case."""
+        if not self.config.together:
+            return [(case, [query]) for case, query in jobs]
+        by_case = groupby(jobs, key=lambda job: id(job[0]))  # the questions of a case are in a row
+        prompts = [list(group) for _, group in by_case]
+        return [(group[0][0], [query for _, query in group]) for group in prompts]
+
     def _irrelevant_jobs(self, jobs: Sequence[tuple[ParallelCase, Query]]) -> frozenset[int]:
-        """Choose the questions that are also asked beside irrelevant edits only."""
-        able = [number for number, (_, query) in enumerate(jobs) if query.unedited]
+        """Choose the questions that are also asked beside irrelevant edits only, by identity."""
+        able = [id(query) for _, query in jobs if query.unedited]
         wanted = min(len(able), round(len(jobs) * self.config.irrelevant))
         return frozenset(self.rng.sample(able, wanted))
 
     def _edited_rows(
-        self, case: ParallelCase, query: Query, extras: int, *, beside: bool
+        self, case: ParallelCase, queries: Sequence[Query], extras: int, *, beside: frozenset[int]
     ) -> Iterator[ParallelRow]:
-        near: list[Edit] = []
-        if extras or beside:
-            near = extras_for(self.memory, query, case.edits, nearest=self.config.nearest)
+        chosen = [query for query in queries if id(query) in beside]
+        near = self._near(case, queries) if extras or chosen else []
         if len(near) < extras:
             self.dropped["extra edits that were not to be found"] += extras - len(near)
         drawn = self.rng.sample(near, min(extras, len(near)))
-        yield self._row(case, query, "edited", own=case.edits, others=drawn)
+        facts = self._ordered(case.edits, drawn)
+        for query in queries:
+            yield self._row(case, query, "edited", facts)
         most = min(len(near), max(1, len(self.config.extras)))
-        if beside and most:
+        for query in chosen if most else ():
             others = self.rng.sample(near, self.rng.randint(1, most))
-            yield self._row(case, query, "irrelevant", own=(), others=others)
+            yield self._row(case, query, "irrelevant", self._ordered((), others))
+
+    def _near(self, case: ParallelCase, queries: Sequence[Query]) -> list[Edit]:
+        """Return edits near the first question that leave the answer of every one as it is."""
+        first, *rest = queries
+        near = extras_for(self.memory, first, case.edits, nearest=self.config.nearest)
+        return [e for e in near if all(may_stand_beside(e, query, case.edits) for query in rest)]
+
+    def _ordered(self, own: Sequence[Edit], others: Sequence[Edit]) -> list[tuple[str, bool]]:
+        """Return the descriptors of edits, and which are the case's own, in a prompt's order."""
+        facts = [(edit.descriptor, True) for edit in own]
+        facts += [(edit.descriptor, False) for edit in others]
+        if self.config.shuffle:
+            self.rng.shuffle(facts)
+        return facts
 
     def _unedited_rows(self, jobs: Sequence[tuple[ParallelCase, Query]]) -> Iterator[ParallelRow]:
         """Make the bare questions; one that several cases ask is asked once."""
@@ -232,7 +267,7 @@ class _RowMaker:
             question = normalise(query.prompt)
             if question not in answers:
                 answers[question] = query.unedited
-                yield self._row(case, query, "unedited", own=(), others=())
+                yield self._row(case, query, "unedited", ())
             elif normalise(answers[question]) == normalise(query.unedited):
                 self.dropped["repeated unedited rows"] += 1
             else:
@@ -243,14 +278,8 @@ class _RowMaker:
         case: ParallelCase,
         query: Query,
         variant: Variant,
-        *,
-        own: Sequence[Edit],
-        others: Sequence[Edit],
+        facts: Sequence[tuple[str, bool]],
     ) -> ParallelRow:
-        facts = [(edit.descriptor, True) for edit in own]
-        facts += [(edit.descriptor, False) for edit in others]
-        if self.config.shuffle:
-            self.rng.shuffle(facts)
         answer = query.answer if variant == "edited" else query.unedited or ""
         return ParallelRow(
             source=case.source,

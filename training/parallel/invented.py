@@ -249,7 +249,7 @@ class InventedRows:
             for _ in range(rng.choice((1, 2, 3, 3, 3)))
         ]
         if rng.random() < 0.3:
-            others[0] = self._same_subject(fact)
+            others[0] = self._told(self._phrasing.own(), fact.subject)
         asked = Asked("fact_beside_edits", self._asked(fact), fact.object)
         return self._asked_of([], others, first=asked, like=fact.relation)
 
@@ -272,14 +272,10 @@ class InventedRows:
         rng = self._rng
         other = rng.choice(self._by_property[fact.relation] if rng.random() < 0.7 else self._facts)
         if other.subject == fact.subject:
-            return self._same_subject(fact)
+            return self._told(self._phrasing.own(), fact.subject)
         target = rng.choice(self._by_property[other.relation]).object
         text = f"{self._asked_about(other.relation, other.subject)} {target}"
         return Told(text, lambda: Asked("fact_edited", self._asked(other), target))
-
-    def _same_subject(self, fact: Fact) -> Told:
-        """Make an edit of another relation of a fact's subject."""
-        return self._told(self._phrasing.own(), fact.subject)
 
     def _wording_of_a_fact(self) -> Wording:
         """Return a known fact as a wording whose target is not the true one."""
@@ -329,11 +325,11 @@ class InventedRows:
         ]
         return self._asked_of([], edits, first=Asked(kind, row.user, row.answer))[:1]
 
-    def _number_of_others(self) -> int:
-        return self._rng.choices(range(len(self._extras)), weights=self._extras)[0]
-
     def _others(self, wording: Wording, subject: str) -> list[Told]:
         return [self._other(wording, subject) for _ in range(self._number_of_others())]
+
+    def _number_of_others(self) -> int:
+        return self._rng.choices(range(len(self._extras)), weights=self._extras)[0]
 
     def _other(self, wording: Wording, subject: str) -> Told:
         """Make an edit beside the target: same relation, same subject, or neither."""
@@ -384,7 +380,7 @@ class InventedRows:
             frozenset(at for at, place in enumerate(places) if place < len(own)),
         )
         variant: Variant = "edited" if own else "irrelevant" if others else "unedited"
-        asked = first or _ask(own[0])
+        asked = first or own[0].asked()
         rows = {asked.question: prompt.row(asked, sorted(prompt.own), variant)}
         for _ in range(self._questions - 1 if told else 0):
             row = self._another(prompt, like)
@@ -396,19 +392,12 @@ class InventedRows:
         draw = self._rng.random()
         mine = [at for at in prompt.own if prompt.told[at].ask]
         theirs = [at for at, edit in enumerate(prompt.told) if edit.ask and at not in prompt.own]
-        if not self._shuffle:
-            theirs = []  # the edit that a question is about comes first
-        if mine and (draw < 0.5 or (draw < 0.75 and not theirs)):
+        # Where the edit that is asked about comes first, only the own ones are asked about.
+        if mine and (draw < (0.5 if self._shuffle else 0.75) or not theirs):
             at = self._rng.choice(mine)
-            return prompt.row(_ask(prompt.told[at]), sorted(prompt.own), "edited")
-        if theirs and draw < 0.75:
+            return prompt.row(prompt.told[at].asked(), sorted(prompt.own), "edited")
+        if theirs and self._shuffle and draw < 0.75:
             at = self._rng.choice(theirs)
-            return prompt.row(_ask(prompt.told[at]), (at,), "edited")
+            return prompt.row(prompt.told[at].asked(), (at,), "edited")
         asked = self._known("fact_beside_edits", but=" ".join(prompt.facts), like=like)
         return prompt.row(asked, (), "irrelevant")
-
-
-def _ask(edit: Told) -> Asked:
-    if edit.ask is None:
-        raise TypeError(f"nothing can be asked of {edit.text!r}")
-    return edit.ask()

@@ -29,6 +29,12 @@ class Told:
     ask: Callable[[], Asked] | None = None
     """Draws a question that it answers, where one can be made."""
 
+    def asked(self) -> Asked:
+        """Draw a question that it answers."""
+        if self.ask is None:
+            raise TypeError(f"nothing can be asked of {self.text!r}")
+        return self.ask()
+
 
 @dataclass(frozen=True)
 class Prompt:

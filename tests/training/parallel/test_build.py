@@ -90,6 +90,17 @@ def test_the_proportions_are_parameters():
     assert {len(row.facts) for row in rows if row.variant == "edited"} == {4}
 
 
+def test_the_questions_of_a_case_can_stand_after_the_same_edits():
+    rows = [r for r in build(extras=(0.0, 0.5, 0.5), together=True).train if r.variant == "edited"]
+    prompts = {}
+    for row in rows:
+        prompts.setdefault(row.facts, set()).add(row.question)
+    assert len(prompts) == len(NAMES)
+    assert {len(questions) for questions in prompts.values()} == {4}
+    counts = Counter(len(facts) for facts in prompts)
+    assert counts == {2: len(NAMES) / 2, 3: len(NAMES) / 2}
+
+
 def test_own_edits_stand_at_every_place_unless_they_are_kept_first():
     def places(rows):
         return {row.own_places[0] for row in rows if len(row.facts) == 3 and row.own_places}
