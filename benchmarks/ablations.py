@@ -74,6 +74,7 @@ SHOWN = (
     "known locality_ungated",
     "known recall",
 )
+PARTS = ("asked", "sizes", "trained")
 SIZES = (1, 10, 100, 652)
 BATCH_SIZE = 10
 """Sequences in an update of the changed runs."""
@@ -303,6 +304,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=400, help="length of every training")
     parser.add_argument("--limit", type=int, help="ask the first rows of each file only")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to run")
     given = parser.parse_args()
     if not (given.data and given.zsre and given.known):
         print(
@@ -315,9 +317,12 @@ def main() -> None:
     results: dict[str, list[Scores]] = json.loads(kept.read_text()) if kept.exists() else {}
     bench = Bench(given.zsre, given.known, read_recipe("lte-tiny").model, limit=given.limit)
     shipped = load_model("lte-tiny", max_new_tokens=32, batch_size=BATCH)
-    ask_arms(bench, shipped, results, given.out)
-    ask_by_size(bench, shipped, results, given.out)
-    train_arms(given, bench, results)
+    if "asked" in given.parts:
+        ask_arms(bench, shipped, results, given.out)
+    if "sizes" in given.parts:
+        ask_by_size(bench, shipped, results, given.out)
+    if "trained" in given.parts:
+        train_arms(given, bench, results)
     (given.out / "table.md").write_text(table(results), encoding="utf-8")
     plot(results, given.out / "ablations.png")
     print(table(results))

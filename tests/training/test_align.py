@@ -257,12 +257,13 @@ def test_the_loss_of_answers_alone_is_trls_own(
     from trl.trainer.sft_trainer import SFTTrainer
 
     recipe = shrunk(name, families)
+    tokenizer = load_tokenizer(recipe.model)
     trainer = make_trainer(
         recipe,
         training_arguments(recipe, tmp_path, has_dev=False),
-        [conversations(copies=2)],
+        [tokenised(conversations(copies=2), tokenizer, max_length=recipe.max_length)],
         source=recipe.model,
-        tokenizer=load_tokenizer(recipe.model),
+        tokenizer=tokenizer,
     )
     trainer.model.train()
     for module in trainer.model.modules():
@@ -282,11 +283,20 @@ def test_the_loss_of_answers_alone_is_trls_own(
         torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["llama2-chat-7b-full", "qwen-chat-7b-lora"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("llama2-chat-7b-full", {}),
+        ("llama2-chat-7b-full", {"share_prompts": True, "optimizer": "muon"}),
+        ("qwen-chat-7b-lora", {"share_prompts": True}),
+    ],
+)
 def test_averaged_weights_come_out_of_a_run_that_was_interrupted_as_of_one_that_was_not(
-    name: str, families: dict[str, Path], tmp_path: Path
+    name: str, settings: dict[str, object], families: dict[str, Path], tmp_path: Path
 ) -> None:
-    recipe = shrunk(name, families, average_weights=0.8, max_steps=4, save_every=2)
+    few = {"batch_size": 2, "micro_batch_size": 2} if settings else {}
+    changes = {"average_weights": 0.8, "max_steps": 4, "save_every": 2, **settings, **few}
+    recipe = shrunk(name, families, **changes)
     save_rows(tmp_path / "train.jsonl", copies=4)
     whole, halted = tmp_path / "whole", tmp_path / "halted"
     align(recipe, tmp_path / "train.jsonl", whole)
