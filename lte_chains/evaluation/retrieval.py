@@ -103,11 +103,7 @@ def evaluate_retrieval(
             "passed": passed,
             "false_fire": false_fire,
             "separation": _separation(in_scope, out_of_scope["locality"], holders, gated),
-            **(
-                {"pairs": judge_pairs(labelled, gated.gate, memory)}
-                if labelled and gated.gate
-                else {}
-            ),
+            **({"pairs": judged} if judged else {}),
             "counts": {
                 **{kind: len(probes) for kind, probes in in_scope.items()},
                 **{kind: len(prompts) for kind, prompts in out_of_scope.items()},

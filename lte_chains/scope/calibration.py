@@ -25,6 +25,7 @@ _PRIOR = 1.0
 _COSINE_PRIOR = 0.02
 """Less, as cosines of candidates lie close together and so get a large weight."""
 _STEPS = 50
+_SHARES = tuple(0.5**halved for halved in range(12))
 
 
 @dataclass(frozen=True)
@@ -105,15 +106,26 @@ def _newton(x: Floats, y: Floats, centre: Floats) -> list[float]:
 
     pull = np.array([_PRIOR, _PRIOR, _COSINE_PRIOR])[: len(centre)]
     least = np.array([1e-3, -np.inf, 0.0])[: len(centre)]
-    weights = centre.copy()
+
+    def loss(weights: Floats) -> float:
+        logits = x @ weights
+        missed = np.logaddexp(0, logits) - y * logits
+        return float(missed.sum() + 0.5 * (pull * (weights - centre) ** 2).sum())
+
+    weights, reached = centre, loss(centre)
     for _ in range(_STEPS):
         p = 1 / (1 + np.exp(-np.clip(x @ weights, -40, 40)))
         gradient = x.T @ (p - y) + pull * (weights - centre)
         curvature = (x * (p * (1 - p))[:, None]).T @ x + np.diag(pull)
         step = np.linalg.solve(curvature, gradient)
-        weights = np.maximum(weights - step, least)
-        if np.abs(step).max() < 1e-9:
+        # A whole step may go too far, where many probabilities are near 0 or 1.
+        for share in _SHARES:
+            tried = np.maximum(weights - share * step, least)
+            if loss(tried) < reached:
+                break
+        else:
             break
+        weights, reached = tried, loss(tried)
     found: list[float] = weights.tolist()
     return found
 
