@@ -35,7 +35,7 @@ from lte_chains.scope.network import PairNetwork, load, save
 from lte_chains.scope.pairs import PairEncoder
 from lte_chains.scope.settings import Decision, GateSettings, embedder_name
 from lte_chains.training.pretraining.names import Names, read_corpus
-from lte_chains.training.scope_gate.deciding import Scored, ask, decide, scored
+from lte_chains.training.scope_gate.deciding import Scored, scored
 from lte_chains.training.scope_gate.diagram import save_diagram
 from lte_chains.training.scope_gate.held_out import HeldOut
 from lte_chains.training.scope_gate.loop import (
@@ -65,10 +65,11 @@ WEIGHTS = "model.safetensors"
 
 _FACTS_HELD_OUT = 300
 """Facts of each held-out relation that are measured on; their subjects are held out too."""
-_SLACK = 0.02
-"""What a lower threshold may cost on rows that are worded much like those of the training."""
-_DISTRACTORS = 2000
-"""Train edits in the memory on which the threshold is chosen."""
+_FIRE_COST = 1.5
+"""What an edit that a question does not depend on costs, against 1 for one that is missed: a model
+that is aligned as lte-tiny is answers by whatever edit it is shown."""
+_THRESHOLD = _FIRE_COST / (1 + _FIRE_COST)
+"""The probability from which on passing an edit costs less than holding it back."""
 
 
 @dataclass(frozen=True)
@@ -225,13 +226,10 @@ def finish(
     parts = load(out / WEIGHTS), PairEncoder(out / "vocab.txt")
     near, rows = scored(misses, *parts, embeddings), scored(held, *parts, embeddings)
     to_fit, to_measure = halves(material.measured, misses)
-    others = material.groups[:: max(1, len(material.groups) // _DISTRACTORS)]
-    asked = ask(material.left_out, [group.edit for group in others], *parts, embeddings)
     decisions, figures = [], []
     for with_cosine in (False, True):
-        fitted = near.some(to_fit)
-        calibration = fitted.calibration(with_cosine=with_cosine)
-        decision = decide(calibration, asked, fitted, slack=_SLACK)
+        calibration = near.some(to_fit).calibration(with_cosine=with_cosine)
+        decision = Decision(_THRESHOLD, calibration)
         decisions.append(decision)
         figures.append(_measured(decision, near.some(to_measure), rows))
     pairs = [as_row(misses[place]) for place in to_measure]
@@ -245,14 +243,12 @@ def finish(
 
 
 def _measured(decision: Decision, near: Scored, rows: Scored) -> dict[str, Any]:
-    chances = rows.chances(decision.calibration)
+    chances = near.chances(decision.calibration), rows.chances(decision.calibration)
     return {
         **decision.to_dict(),
-        "near_misses": measure(near.pairs, near.chances(decision.calibration)),
-        "held_out_rows": {
-            **measure(rows.pairs, chances),
-            "passed": passed(rows.pairs, chances, decision.threshold),
-        },
+        "near_misses": measure(near.pairs, chances[0]),
+        "passed": passed(near.pairs, chances[0], decision.threshold),
+        "held_out_rows": measure(rows.pairs, chances[1]),
     }
 
 

@@ -1,22 +1,19 @@
-"""Scores become probabilities, with and without the cosine, and a threshold is chosen."""
+"""Scores become probabilities, with and without the cosine."""
 
 from __future__ import annotations
 
 import pytest
 
 from lte_chains.edit import Edit
-from lte_chains.scope.calibration import Calibration
 from lte_chains.scope.cross_encoder import SHIPPED
 from lte_chains.scope.network import load
 from lte_chains.scope.pairs import PairEncoder
-from lte_chains.training.scope_gate.deciding import Asked, Scored, ask, decide, scored
+from lte_chains.training.scope_gate.deciding import Scored, scored
 from lte_chains.training.scope_gate.near_misses import halves, measure, passed
 from lte_chains.training.scope_gate.pairs import Fact, Pair
-from lte_chains.training.scope_gate.rows import Group
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 ACME = Edit(prompt="The CEO of Acme is", target_new="Jane", subject="Acme")
-GLOBEX = Edit(prompt="The CEO of Globex is", target_new="Hank", subject="Globex")
 
 
 @pytest.fixture(scope="module")
@@ -43,22 +40,6 @@ def test_only_a_fit_with_the_cosine_gives_it_weight():
     assert calibration.similarity > 0
     right, wrong = found.chances(calibration)[:2]
     assert right > wrong
-
-
-def test_a_question_in_scope_has_its_own_edit_only_and_others_all_candidates(gate):
-    groups = [Group(ACME, (("question", "Who is the CEO of Acme?"),), (("locality", "CEO of X?"),))]
-    asked = ask(groups, [GLOBEX], *gate, BagOfWordsEmbeddings(dim=256))
-    assert asked.in_scope == [True, False]
-    assert [len(own) for own in asked.places] == [1, 2]
-    own = asked.places[0][0]
-    assert asked.candidates.pairs[own].edit.prompt == ACME.prompt
-
-
-def test_the_threshold_lies_between_questions_and_near_misses():
-    asked = Asked(Scored(_pairs(2), [4.0, -4.0], [0.0, 0.0]), [[0], [1], []], [True, False, False])
-    near = Scored(_pairs(4), [2.0, 1.0, 3.0, -1.0], [0.0] * 4)
-    decision = decide(Calibration(), asked, near, slack=0.0)
-    assert Calibration().probability(1.0) < decision.threshold < Calibration().probability(2.0)
 
 
 def test_no_subject_is_fitted_to_and_measured_on():
