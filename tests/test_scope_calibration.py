@@ -36,7 +36,8 @@ def test_a_known_calibration_is_found_again():
 def test_a_fitted_calibration_says_what_comes_true():
     scores, labels = _drawn(0.5, 1.0)
     before = calibration_error([Calibration().probability(s) for s in scores], labels)
-    after = calibration_error([fit(scores, labels).probability(s) for s in scores], labels)
+    fitted = fit(scores, labels)
+    after = calibration_error([fitted.probability(s) for s in scores], labels)
     assert before > 0.1
     assert after < 0.02
 
