@@ -46,6 +46,9 @@ class Probe:
     """Accepted answers, the canonical one first."""
     mislabelled: bool = False
     """A locality probe that asks for the edited fact itself and expects the old answer."""
+    asks_again: bool = False
+    """A locality probe that asks for the edited fact itself, whatever answer it expects: its
+    answer is right with the edit, or was before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,13 +204,19 @@ def _probe(kind: str, prompt: object, answers: tuple[str, ...]) -> Probe:
 
 
 def _mark(probe: Probe, new: tuple[str, ...], old: tuple[str, ...]) -> Probe:
-    """Mark a locality probe whose expected answer is the edited fact's old one.
+    """Mark a locality probe whose expected answer is the edited fact's old or new one.
 
     Relation_Specificity asks for *another* relation of the subject, but 14.7 %
     of KnowEdit's ZsRE rows ask for the edited one again ("The father of X is",
-    after X's father was edited): whoever obeys the edit is punished for it.
+    after X's father was edited): whoever obeys the edit is punished for it. A
+    few expect what the edit says: they punish nobody, but an edit that is used
+    for them is used rightly.
     """
-    repeats = probe.kind == "Relation_Specificity" and any(
+    if probe.kind != "Relation_Specificity":
+        return probe
+    is_new = any(alias_match(answer, new) for answer in probe.answers)
+    is_old = any(alias_match(answer, old) for answer in probe.answers)
+    only_old = any(
         alias_match(answer, old) and not alias_match(answer, new) for answer in probe.answers
     )
-    return replace(probe, mislabelled=repeats)
+    return replace(probe, mislabelled=only_old, asks_again=is_new or is_old)

@@ -32,7 +32,7 @@ from lte_chains.retrieval.hop_rules import HopRules, rules_for
 from lte_chains.retrieval.hops import chains, follow
 from lte_chains.retrieval.requests import Look, Steps
 from lte_chains.retrieval.topics import judge_apart
-from lte_chains.scope import ScopeGate, SimilarityGate
+from lte_chains.scope import CrossEncoderGate, ScopeGate, SimilarityGate
 from lte_chains.scope.default import default_gate
 
 CANDIDATES = 10
@@ -267,7 +267,7 @@ class EditRetriever(VectorStoreRetriever):
 
     @property
     def _gate(self) -> ScopeGate | None:
-        if isinstance(self.gate, SimilarityGate):
+        if isinstance(self.gate, SimilarityGate | CrossEncoderGate):
             # Now, not at construction: the memory may have been re-embedded since.
             return self.gate.for_embedder(self.memory.fingerprint)
         return self.gate

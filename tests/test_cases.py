@@ -77,6 +77,15 @@ def test_an_edit_that_changes_nothing_mislabels_nothing():
     assert not any(probe.mislabelled for probe in parse_case(row).locality)
 
 
+def test_a_locality_probe_asks_again_if_it_expects_the_old_answer_or_the_new_one():
+    asks_again = [probe.asks_again for probe in parse_case(ROW).locality]
+    assert asks_again == [False, True, False]
+    unchanged = parse_case({**ROW, "target_new": "Joe Bloggs"})
+    assert [probe.asks_again for probe in unchanged.locality] == [False, True, False]
+    corrected = parse_case({**ROW, "ground_truth": "Ann Other", "target_new": "Joe Bloggs"})
+    assert [probe.asks_again for probe in corrected.locality] == [False, True, False]
+
+
 def test_a_wikibio_row_is_read_by_its_own_field_names():
     case = parse_case({"text": "A passage about x.", "labels": "X was born.", "concept": "x"})
     assert (case.edit.prompt, case.edit.target_new) == ("A passage about x.", "X was born.")

@@ -36,7 +36,8 @@ def test_a_known_calibration_is_found_again():
 def test_a_fitted_calibration_says_what_comes_true():
     scores, labels = _drawn(0.5, 1.0)
     before = calibration_error([Calibration().probability(s) for s in scores], labels)
-    after = calibration_error([fit(scores, labels).probability(s) for s in scores], labels)
+    fitted = fit(scores, labels)
+    after = calibration_error([fitted.probability(s) for s in scores], labels)
     assert before > 0.1
     assert after < 0.02
 
@@ -54,6 +55,26 @@ def test_few_rows_lean_on_the_calibration_to_begin_with():
     assert found.intercept == pytest.approx(start.intercept, abs=0.5)
 
 
+def test_a_known_weight_of_the_cosine_is_found_again():
+    rng = random.Random(1)
+    scores = [rng.uniform(-6, 6) for _ in range(20_000)]
+    cosines = [rng.uniform(0.2, 1.0) for _ in scores]
+    truth = Calibration(0.6, -4.0, 7.0)
+    labels = [rng.random() < truth.probability(*both) for both in zip(scores, cosines, strict=True)]
+    found = fit(scores, labels, cosines=cosines)
+    assert found.slope == pytest.approx(0.6, abs=0.03)
+    assert found.intercept == pytest.approx(-4.0, abs=0.3)
+    assert found.similarity == pytest.approx(7.0, abs=0.4)
+
+
+def test_a_cosine_that_points_the_wrong_way_gets_no_weight():
+    assert fit([0.0] * 80, [True, False] * 40, cosines=[0.1, 0.9] * 40).similarity == 0.0
+
+
+def test_without_cosines_they_get_no_weight():
+    assert fit([1.0, -1.0], [True, False]).similarity == 0.0
+
+
 def test_labels_that_contradict_the_scores_never_turn_the_order_around():
     assert fit([-3.0, 3.0] * 50, [True, False] * 50).slope > 0
 
@@ -68,6 +89,17 @@ def test_probabilities_are_defined_for_every_score():
 def test_scores_and_labels_must_come_in_pairs(scores, labels):
     with pytest.raises(ConfigError, match="one label for each score"):
         fit(scores, labels)
+
+
+def test_there_must_be_as_many_cosines_as_scores():
+    with pytest.raises(ConfigError, match="not 2 for 2 and 1"):
+        fit([1.0, 2.0], [True, False], cosines=[0.5])
+
+
+@pytest.mark.parametrize("similarity", [-0.1, math.nan, math.inf])
+def test_a_cosine_that_lowers_the_probability_is_refused(similarity):
+    with pytest.raises(ConfigError, match="similarity of at least 0"):
+        Calibration(1.0, 0.0, similarity)
 
 
 @pytest.mark.parametrize("slope", [0.0, -1.0, math.nan, math.inf])

@@ -17,6 +17,7 @@ from lte_chains.scope import CrossEncoderGate, ScopeGate
 from lte_chains.scope.calibration import Calibration
 from lte_chains.scope.cross_encoder import SHIPPED
 from lte_chains.scope.pairs import with_chain
+from lte_chains.scope.settings import Decision, GateSettings
 
 CEO = Edit(prompt="The CEO of Acme is", target_new="Jane Doe", subject="Acme")
 SEAT = Edit(prompt="The headquarters of Acme are in", target_new="Lisbon", subject="Acme")
@@ -114,6 +115,69 @@ def test_a_threshold_that_is_no_probability_is_refused(threshold):
         CrossEncoderGate(threshold)
 
 
+def _with_settings(tmp_path, **embedders: Decision):
+    """A gate of the shipped weights with other settings beside them."""
+    for file in SHIPPED.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    (tmp_path / "gate.json").unlink()
+    plain = Decision(0.6, Calibration(0.8, 0.5))
+    GateSettings(plain, tuple(embedders.items())).write(tmp_path / "gate.json")
+    return CrossEncoderGate(path=tmp_path)
+
+
+NEAR = Decision(0.4, Calibration(0.5, -4.0, 7.0))
+
+
+def test_the_cosine_counts_with_an_embedder_that_the_gate_was_measured_with(tmp_path):
+    gate = _with_settings(tmp_path, MiniLM=NEAR)
+    fitted = gate.for_embedder("hub/MiniLM:53aa")
+    assert (fitted.threshold, fitted.calibration) == (0.4, NEAR.calibration)
+    near, far = (
+        fitted.judge("Who runs Acme?", [EditMatch(CEO, cosine)])[0].score for cosine in (0.9, 0.3)
+    )
+    assert near > far
+    assert fitted.for_embedder("MiniLM") == fitted
+
+
+def test_with_an_unknown_embedder_cosines_count_for_nothing(tmp_path):
+    gate = _with_settings(tmp_path, MiniLM=NEAR)
+    unknown = gate.for_embedder("another:1234")
+    assert (unknown.threshold, unknown.calibration) == (gate.threshold, gate.calibration)
+    near, far = (
+        unknown.judge("Who runs Acme?", [EditMatch(CEO, cosine)])[0].score for cosine in (0.9, 0.3)
+    )
+    assert near == far
+
+
+@pytest.mark.parametrize("match", [EditMatch(CEO, 0.9, hop=1), EditMatch(CEO, float("nan"))])
+def test_a_score_that_is_no_cosine_with_the_question_does_not_count(tmp_path, match):
+    gate = _with_settings(tmp_path, MiniLM=NEAR)
+    [judged] = gate.for_embedder("MiniLM").judge("Who runs Acme?", [match])
+    assert judged.score == gate.judge("Who runs Acme?", [match])[0].score
+
+
+def test_a_threshold_of_ones_own_stays_with_every_embedder(tmp_path):
+    path = _with_settings(tmp_path, MiniLM=NEAR).path
+    fitted = CrossEncoderGate(0.9, path=path).for_embedder("MiniLM")
+    assert (fitted.threshold, fitted.calibration) == (0.9, NEAR.calibration)
+
+
+def test_a_calibration_of_ones_own_stays_with_every_embedder(tmp_path):
+    path = _with_settings(tmp_path, MiniLM=NEAR).path
+    gate = CrossEncoderGate(calibration=Calibration(2.0), path=path)
+    assert gate.for_embedder("MiniLM") == gate
+
+
+def test_a_retriever_tells_the_gate_its_embedder():
+    with EditMemory.open(":memory:") as opened:
+        opened.add_edits([CEO])
+        [judged] = opened.as_retriever(gate=CrossEncoderGate()).candidates("Who runs Acme?")
+        [found] = opened.search_edits("Who runs Acme?", 1)
+        fitted = CrossEncoderGate().for_embedder(opened.fingerprint)
+    assert fitted.calibration.similarity > 0
+    assert judged.score == fitted.judge("Who runs Acme?", [found])[0].score
+
+
 def test_a_folder_without_a_gate_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"holds no scope gate: gate\.json, model"):
         CrossEncoderGate(path=tmp_path)
@@ -170,13 +234,27 @@ def test_a_gate_is_fitted_to_ones_own_questions(memory):
     assert not gate.judge("Who wrote Hamlet?", [EditMatch(ceo, 0.5)])[0].in_scope
 
 
+def test_fitting_counts_the_cosines_of_the_memorys_embedder(memory):
+    gate = CrossEncoderGate().calibrate(memory, [("Acme contact?", "ceo")], ["Who wrote Hamlet?"])
+    assert gate.embedder == memory.fingerprint.partition(":")[0]
+    assert gate.for_embedder(memory.fingerprint) == gate
+
+
+def test_a_gate_that_was_fitted_to_other_cosines_is_refused(memory):
+    gate = CrossEncoderGate(calibration=Calibration(1.0, -4.0, 5.0), embedder="another")
+    with pytest.raises(ConfigError, match="cosines of another"):
+        gate.for_embedder(memory.fingerprint)
+    refitted = gate.calibrate(memory, [("Acme contact?", "ceo")], ["Who wrote Hamlet?"])
+    assert refitted.for_embedder(memory.fingerprint) == refitted
+
+
 def test_an_edit_that_is_not_there_cannot_be_calibrated_for(memory):
     with pytest.raises(UnknownEditError, match="nobody"):
         CrossEncoderGate().calibrate(memory, [("Who?", "nobody")], ["Why?"])
 
 
 def test_a_fitted_gate_can_be_saved_and_loaded(tmp_path):
-    gate = CrossEncoderGate(0.25, Calibration(2.0, -0.5))
+    gate = CrossEncoderGate(0.25, Calibration(2.0, -0.5, 3.0), embedder="MiniLM")
     gate.save(tmp_path / "mine.json")
     assert CrossEncoderGate.load(tmp_path / "mine.json") == gate
 

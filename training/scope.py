@@ -7,7 +7,8 @@ DATA holds the field's train files (see `scope_gate.rows.read_groups`) and
 pararel/facts.tsv; TEXT.xz is plain text for names and sentences. No pair
 mentions a subject of the files named by ``--hold-out``. FOLDER gets the
 weights, their vocabulary and settings, and with report.json and reliability.png
-the figures on relations and subjects that were held out.
+the figures on relations and subjects that were held out; near_misses.json has
+the pairs that were measured on and nothing was fitted to.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import logging
 import random
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -28,19 +29,25 @@ from langchain_core.embeddings import Embeddings
 from safetensors.torch import save_file
 
 from lte_chains.cases import read_cases
-from lte_chains.embeddings import default_embeddings
-from lte_chains.memory import EditMemory
-from lte_chains.scope.calibration import fit, least_cost
-from lte_chains.scope.cross_encoder import CrossEncoderGate
+from lte_chains.embeddings import default_embeddings, fingerprint
+from lte_chains.scope.calibration import fit
 from lte_chains.scope.network import PairNetwork, load, save
 from lte_chains.scope.pairs import PairEncoder
+from lte_chains.scope.settings import Decision, GateSettings, embedder_name
 from lte_chains.training.pretraining.names import Names, read_corpus
+from lte_chains.training.scope_gate.deciding import Scored, scored
 from lte_chains.training.scope_gate.diagram import save_diagram
 from lte_chains.training.scope_gate.held_out import HeldOut
-from lte_chains.training.scope_gate.loop import Schedule, from_bert, scores_of, train
+from lte_chains.training.scope_gate.loop import (
+    Schedule,
+    from_bert,
+    from_gate,
+    scores_of,
+    train,
+)
 from lte_chains.training.scope_gate.made import PairMaker
 from lte_chains.training.scope_gate.meaning import confirmed, named, neighbours, relations_of
-from lte_chains.training.scope_gate.near_misses import measure, near_misses, passed
+from lte_chains.training.scope_gate.near_misses import halves, measure, near_misses, passed
 from lte_chains.training.scope_gate.pairs import Fact, Pair, as_row
 from lte_chains.training.scope_gate.relations import properties_of, relations
 from lte_chains.training.scope_gate.rows import (
@@ -54,12 +61,15 @@ from lte_chains.training.scope_gate.sampling import Sampler
 
 _log = logging.getLogger(__name__)
 
+WEIGHTS = "model.safetensors"
+
 _FACTS_HELD_OUT = 300
 """Facts of each held-out relation that are measured on; their subjects are held out too."""
-_SLACK = 0.02
-"""What a lower threshold may cost on rows that are worded much like those of the training."""
-_DISTRACTORS = 2000
-"""Train edits in the memory on which the threshold is chosen."""
+_FIRE_COST = 1.5
+"""What an edit that a question does not depend on costs, against 1 for one that is missed: a model
+that is aligned as lte-tiny is answers by whatever edit it is shown."""
+_THRESHOLD = _FIRE_COST / (1 + _FIRE_COST)
+"""The probability from which on passing an edit costs less than holding it back."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +160,11 @@ def sampler(recipe: Mapping[str, Any], material: Material) -> Sampler:
     )
 
 
-def validation(material: Material) -> list[Pair]:
-    """Return the pairs of the groups that are held out, as pairs."""
-    return [
+def measured_on(recipe: Mapping[str, Any], material: Material) -> tuple[list[Pair], list[Pair]]:
+    """Return near misses of held-out relations, and the pairs of the groups that are held out."""
+    rng = random.Random(recipe["seed"] + 2)
+    misses = near_misses(material.measured, relations(), material.names, rng)
+    return misses, [
         Pair(question, group.edit, in_scope, kind)
         for group in material.left_out
         for in_scope, questions in ((True, group.inside), (False, group.outside))
@@ -166,7 +178,9 @@ def run(
     material: Material,
     out: Path,
     *,
+    embeddings: Embeddings,
     bert: Path,
+    begin: Path | None = None,
 ) -> dict[str, Any]:
     """Train, store, calibrate and measure a gate.
 
@@ -174,7 +188,9 @@ def run(
         recipe: See recipes/scope-gate.yaml.
         material: What pairs are made of.
         out: Folder for the gate.
+        embeddings: Their cosine is counted beside the network's score.
         bert: Folder of the MiniLM to begin with.
+        begin: Folder of a gate to go on from instead.
 
     Returns:
         The report.
@@ -182,10 +198,12 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(bert / "vocab.txt", out / "vocab.txt")
     encoder = PairEncoder(out / "vocab.txt")
-    rng = random.Random(recipe["seed"] + 2)
-    misses = near_misses(material.measured, relations(), material.names, rng)
-    held = validation(material)
-    network = from_bert(bert / "model.safetensors", recipe["layers"], dropout=recipe["dropout"])
+    misses, held = measured_on(recipe, material)
+    if begin is None:
+        network = from_bert(bert / WEIGHTS, recipe["layers"], dropout=recipe["dropout"])
+    else:
+        recipe = {**recipe, **recipe["continued"]}
+        network = from_gate(begin / WEIGHTS, dropout=recipe["dropout"])
 
     def checkpoint(step: int) -> None:
         save_file(network.state_dict(), out / "last.safetensors")
@@ -193,58 +211,45 @@ def run(
 
     schedule = Schedule(**{key: recipe[key] for key in Schedule.__annotations__})
     train(network, encoder, iter(sampler(recipe, material)), schedule, checkpoint=checkpoint)
-    save(network, out / "model.safetensors")
-    (out / "near_misses.json").write_text(json.dumps([as_row(pair) for pair in misses]), "utf-8")
-    return finish(out, material, misses, held)
+    save(network, out / WEIGHTS)
+    return finish(out, material, embeddings, misses, held)
 
 
 def finish(
-    out: Path, material: Material, misses: Sequence[Pair], held: Sequence[Pair]
+    out: Path,
+    material: Material,
+    embeddings: Embeddings,
+    misses: Sequence[Pair],
+    held: Sequence[Pair],
 ) -> dict[str, Any]:
-    """Calibrate stored weights on held-out train rows, and write settings and report."""
-    network, encoder = load(out / "model.safetensors"), PairEncoder(out / "vocab.txt")
-    scores = scores_of(network, encoder, held)
-    calibration = fit(scores, [pair.in_scope for pair in held])
-    chances = [calibration.probability(score) for score in scores]
-    settings = {"threshold": 0.5, "calibration": asdict(calibration)}
-    (out / "gate.json").write_text(json.dumps(settings), encoding="utf-8")
-    threshold = least_cost(*retrieved(CrossEncoderGate(path=out), material), slack=_SLACK)
-    settings["threshold"] = threshold
-    report: dict[str, Any] = {
-        **settings,
-        "held_out_rows": {
-            **measure(held, scores, calibration),
-            "passed": passed(held, chances.__getitem__, threshold),
-        },
-        "near_misses": measure(misses, scores_of(network, encoder, misses), calibration),
-    }
-    save_diagram(report["near_misses"]["reliability"], out / "reliability.png")
-    for name, content in (("gate.json", settings), ("report.json", report)):
-        (out / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    """Calibrate stored weights, with and without the cosine, and write settings and report."""
+    parts = load(out / WEIGHTS), PairEncoder(out / "vocab.txt")
+    near, rows = scored(misses, *parts, embeddings), scored(held, *parts, embeddings)
+    to_fit, to_measure = halves(material.measured, misses)
+    decisions, figures = [], []
+    for with_cosine in (False, True):
+        calibration = near.some(to_fit).calibration(with_cosine=with_cosine)
+        decision = Decision(_THRESHOLD, calibration)
+        decisions.append(decision)
+        figures.append(_measured(decision, near.some(to_measure), rows))
+    pairs = [as_row(misses[place]) for place in to_measure]
+    (out / "near_misses.json").write_text(json.dumps(pairs), "utf-8")
+    name = embedder_name(fingerprint(embeddings))
+    GateSettings(decisions[0], ((name, decisions[1]),)).write(out / "gate.json")
+    report = {"plain": figures[0], name: figures[1]}
+    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    save_diagram(figures[1]["near_misses"]["reliability"], out / "reliability.png")
     return report
 
 
-def retrieved(gate: CrossEncoderGate, material: Material) -> tuple[list[float], list[float]]:
-    """Ask the held-out groups' questions of a memory of their edits among many others.
-
-    Returns:
-        The probability of the right edit for each question in scope, 0 where it is not
-        among the candidates; and the highest probability of any candidate for each other.
-    """
-    others = material.groups[:: max(1, len(material.groups) // _DISTRACTORS)]
-    left_out = [group for group in material.left_out if group.edit.statement is None]
-    with EditMemory.open(":memory:") as memory:
-        edits = [replace(group.edit, id=f"{i}") for i, group in enumerate(left_out)]
-        memory.add_edits([*(group.edit for group in others), *edits])
-        retriever = memory.as_retriever(gate=gate)
-        right, wrong = [], []
-        for edit, group in zip(edits, left_out, strict=True):
-            for _, question in group.inside:
-                chances = {m.edit.id: m.score for m in retriever.candidates(question)}
-                right.append(chances.get(edit.id, 0.0))
-            for _, question in group.outside:
-                wrong.append(max(m.score for m in retriever.candidates(question)))
-    return right, wrong
+def _measured(decision: Decision, near: Scored, rows: Scored) -> dict[str, Any]:
+    chances = near.chances(decision.calibration), rows.chances(decision.calibration)
+    return {
+        **decision.to_dict(),
+        "near_misses": measure(near.pairs, chances[0]),
+        "passed": passed(near.pairs, chances[0], decision.threshold),
+        "held_out_rows": measure(rows.pairs, chances[1]),
+    }
 
 
 def _figures(
@@ -252,12 +257,12 @@ def _figures(
 ) -> dict[str, Any]:
     scores = scores_of(network, encoder, held)
     calibration = fit(scores, [pair.in_scope for pair in held])
-    near = measure(misses, scores_of(network, encoder, misses), calibration)
-    chances = [calibration.probability(score) for score in scores]
+    chances = list(map(calibration.probability, scores))
+    near = list(map(calibration.probability, scores_of(network, encoder, misses)))
     return {
-        "near_misses": near["auc"],
-        "held_out_rows": measure(held, scores, calibration)["auc"],
-        "passed": passed(held, chances.__getitem__, 0.5),
+        "near_misses": measure(misses, near)["auc"],
+        "held_out_rows": measure(held, chances)["auc"],
+        "passed": passed(held, chances, 0.5),
     }
 
 
@@ -277,6 +282,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--hold-out", type=Path, action="append", default=[], help="file of rows to measure on"
     )
+    parser.add_argument("--begin", type=Path, help="folder of a gate to go on from")
+    parser.add_argument(
+        "--calibrate", action="store_true", help="measure and calibrate the weights in OUT only"
+    )
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     recipe = read_recipe(given.recipe)
@@ -286,8 +295,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for case in read_cases(path)
         if case.edit.subject
     ]
-    material = gather(recipe, given.data, given.corpus, default_embeddings(), subjects=subjects)
-    report = run(recipe, material, given.out, bert=Path(get_model_path()))
+    embeddings = default_embeddings()
+    material = gather(recipe, given.data, given.corpus, embeddings, subjects=subjects)
+    if given.calibrate:
+        report = finish(given.out, material, embeddings, *measured_on(recipe, material))
+    else:
+        bert = Path(get_model_path())
+        report = run(
+            recipe, material, given.out, embeddings=embeddings, bert=bert, begin=given.begin
+        )
     print(json.dumps(report, indent=1))
 
 

@@ -42,7 +42,7 @@ def evaluate_retrieval(
       on: in scope, and one of the `k` best.
     - ``false_fire``: the share of out-of-scope probes that get any edit.
       "locality" are the data's own; "locality_marked" are those that in truth
-      ask for the edited fact again (see `Probe.mislabelled`), kept apart;
+      ask for the edited fact again (see `Probe.asks_again`), kept apart;
       "unrelated" are the rows' own prompts, each asked as if the edits of its
       subject and of its slot had not been made, and "unrelated_rows" the prompts
       of the rows in `unrelated`.
@@ -91,6 +91,7 @@ def evaluate_retrieval(
             for kind, prompts in out_of_scope.items()
         }
         false_fire["unrelated"] = mean(_fires_for_another(case, gated) for case in cases)
+        judged = judge_pairs(labelled, gated.gate, memory) if labelled and gated.gate else None
         return {
             "data": str(data),
             "rows": len(cases),
@@ -102,7 +103,7 @@ def evaluate_retrieval(
             "passed": passed,
             "false_fire": false_fire,
             "separation": _separation(in_scope, out_of_scope["locality"], holders, gated),
-            **({"pairs": judge_pairs(labelled, gated.gate)} if labelled and gated.gate else {}),
+            **({"pairs": judged} if judged else {}),
             "counts": {
                 **{kind: len(probes) for kind, probes in in_scope.items()},
                 **{kind: len(prompts) for kind, prompts in out_of_scope.items()},
@@ -150,7 +151,7 @@ def _out_of_scope(cases: Iterable[Case]) -> dict[str, list[str]]:
     by_kind: dict[str, list[str]] = {"locality": [], "locality_marked": []}
     for case in cases:
         for probe in case.locality:
-            kind = "locality_marked" if probe.mislabelled else "locality"
+            kind = "locality_marked" if probe.asks_again else "locality"
             by_kind[kind].append(probe.prompt)
     return by_kind
 
@@ -223,8 +224,6 @@ def _separation(
 def _describe(retriever: EditRetriever, fingerprint: str) -> dict[str, Any]:
     gate = retriever.gate
     described: dict[str, Any] = {"type": type(gate).__name__}
-    if isinstance(gate, SimilarityGate):
+    if isinstance(gate, SimilarityGate | CrossEncoderGate):
         described["threshold"] = gate.for_embedder(fingerprint).threshold
-    elif isinstance(gate, CrossEncoderGate):
-        described["threshold"] = gate.threshold
     return described

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from lte_chains.edit import Edit, EditMatch
-from lte_chains.errors import ConfigError, DataError, InvalidEditError
+from lte_chains.errors import DataError, InvalidEditError
 from lte_chains.interchange import edit_from_dict
+from lte_chains.memory import EditMemory
 from lte_chains.retriever import EditRetriever
-from lte_chains.scope import ScopeGate, SimilarityGate
+from lte_chains.scope import CrossEncoderGate, ScopeGate, SimilarityGate
 from lte_chains.scope.calibration import area_under_curve, calibration_error, reliability
+from lte_chains.scope.similarity import best_cosines
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Thresholds for which passing and false firing are reported together."""
@@ -92,19 +94,25 @@ def read_pairs(path: str | Path) -> list[LabelledPair]:
     return pairs
 
 
-def judge_pairs(pairs: Sequence[LabelledPair], gate: ScopeGate) -> dict[str, Any]:
+def judge_pairs(
+    pairs: Sequence[LabelledPair], gate: ScopeGate, memory: EditMemory
+) -> dict[str, Any]:
     """Return how well a gate tells pairs in scope from each kind that is not.
+
+    Args:
+        pairs: They need not be edits of the memory.
+        gate: The scope gate.
+        memory: Its embedder says how near each question is to its edit.
 
     Returns:
         ``pairs``, their number; ``auc`` by kind out of scope; ``ece`` and ``reliability``.
-
-    Raises:
-        ConfigError: The gate goes by the cosines of a search, which pairs do not have.
     """
-    if isinstance(gate, SimilarityGate):
-        raise ConfigError("the similarity gate cannot judge pairs: use the trained one")
+    if isinstance(gate, SimilarityGate | CrossEncoderGate):
+        gate = gate.for_embedder(memory.fingerprint)
+    cosines = best_cosines(memory, [(pair.question, pair.edit) for pair in pairs])
     scores = [
-        gate.judge(pair.question, [EditMatch(edit=pair.edit, score=0.0)])[0].score for pair in pairs
+        gate.judge(pair.question, [EditMatch(edit=pair.edit, score=cosine)])[0].score
+        for pair, cosine in zip(pairs, cosines, strict=True)
     ]
     labels = [pair.in_scope for pair in pairs]
     right = [score for score, label in zip(scores, labels, strict=True) if label]

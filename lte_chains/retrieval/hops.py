@@ -352,7 +352,8 @@ def _gate_agrees(question: str, fit: _Fit) -> Steps[bool]:
     """Ask the gate, which is told the edits that led here."""
     previous = fit.candidate.previous
     known = [step.match.edit for step in previous.trail] if previous else []
-    match = replace(fit.candidate.match, score=fit.score)
+    # The hop says that the score is no cosine with the question.
+    match = replace(fit.candidate.match, score=fit.score, hop=max(1, len(known)))
     [judged] = yield Judge(with_chain(question, known), [match])
     return bool(judged.in_scope)
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, astuple, dataclass
+from typing import TYPE_CHECKING, Any
 
 from lte_chains.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
 
 MISS_WEIGHT = 2.0
 """What a missed edit costs, against 1 for an edit that is shown to a question which does not
@@ -16,40 +22,56 @@ one too many."""
 
 _BINS = 10
 _PRIOR = 1.0
+_COSINE_PRIOR = 0.02
+"""Less, as cosines of candidates lie close together and so get a large weight."""
 _STEPS = 50
+_SHARES = tuple(0.5**halved for halved in range(12))
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Platt's map from a score to a probability: sigmoid(slope * score + intercept).
+    """Platt's map from a score to a probability, with a second score beside the model's.
+
+    The probability is sigmoid(slope * score + similarity * cosine + intercept).
 
     Raises:
-        ConfigError: The slope is not positive, or a number is not finite.
+        ConfigError: The slope is not positive, the similarity's weight is negative, or a
+            number is not finite.
 
     Example:
         >>> Calibration().probability(0.0)
+        0.5
+        >>> Calibration(1.0, -4.0, 5.0).probability(0.0, 0.8)
         0.5
     """
 
     slope: float = 1.0
     intercept: float = 0.0
+    similarity: float = 0.0
+    """Weight of the embedder's cosine; it holds for that embedder only."""
 
     def __post_init__(self) -> None:
         """Check that a higher score stays a higher probability."""
-        if not (math.isfinite(self.slope) and math.isfinite(self.intercept) and self.slope > 0):
+        finite = all(map(math.isfinite, (self.slope, self.intercept, self.similarity)))
+        if not (finite and self.slope > 0 and self.similarity >= 0):
             raise ConfigError(
-                f"a calibration needs a positive slope and finite numbers, not {asdict(self)}"
+                "a calibration needs a positive slope, a similarity of at least 0 and finite "
+                f"numbers, not {asdict(self)}"
             )
 
-    def probability(self, score: float) -> float:
-        """Return the probability that a score stands for."""
-        return _sigmoid(self.slope * score + self.intercept)
+    def probability(self, score: float, cosine: float = 0.0) -> float:
+        """Return the probability that a score stands for, beside an embedder's cosine."""
+        return _sigmoid(self.slope * score + self.similarity * cosine + self.intercept)
 
 
 def fit(
-    scores: Sequence[float], labels: Sequence[bool], *, start: Calibration | None = None
+    scores: Sequence[float],
+    labels: Sequence[bool],
+    *,
+    cosines: Sequence[float] | None = None,
+    start: Calibration | None = None,
 ) -> Calibration:
-    """Fit Platt's two numbers to labelled scores by Newton's method.
+    """Fit a calibration to labelled scores by Newton's method.
 
     A weak pull towards `start` keeps few rows, and rows that are perfectly
     separated, from making the gate surer than they warrant.
@@ -57,32 +79,55 @@ def fit(
     Args:
         scores: What the model gave.
         labels: Whether each was in scope.
+        cosines: What the embedder gave; without them the cosine gets no weight.
         start: The calibration to begin with and to lean on; none at all if None.
 
     Raises:
-        ConfigError: There are not as many scores as labels, or none.
+        ConfigError: There are not as many scores and cosines as labels, or none.
     """
     import numpy as np
 
-    if len(scores) != len(labels) or not len(scores):
+    columns = [scores] if cosines is None else [scores, cosines]
+    if any(len(column) != len(labels) for column in columns) or not len(labels):
+        given = " and ".join(str(len(column)) for column in columns)
         raise ConfigError(
-            f"calibration needs one label for each score, not {len(labels)} for {len(scores)}"
+            f"calibration needs one label for each score, not {len(labels)} for {given}"
         )
     prior = start or Calibration()
-    x = np.stack([np.asarray(scores, dtype=np.float64), np.ones(len(scores))], axis=1)
-    y = np.asarray(labels, dtype=np.float64)
-    centre = np.array([prior.slope, prior.intercept])
-    weights = centre.copy()
+    # Slope, intercept, weight of the cosine: the order of a calibration's fields.
+    x = np.array([scores, [1.0] * len(labels), *columns[1:]], dtype=np.float64).T
+    centre = np.array(astuple(prior))[: x.shape[1]]
+    return Calibration(*_newton(x, np.asarray(labels, dtype=np.float64), centre))
+
+
+def _newton(x: Floats, y: Floats, centre: Floats) -> list[float]:
+    """Fit a logistic regression of x, shape (rows, 2 or 3), to y, leaning on `centre`."""
+    import numpy as np
+
+    pull = np.array([_PRIOR, _PRIOR, _COSINE_PRIOR])[: len(centre)]
+    least = np.array([1e-3, -np.inf, 0.0])[: len(centre)]
+
+    def loss(weights: Floats) -> float:
+        logits = x @ weights
+        missed = np.logaddexp(0, logits) - y * logits
+        return float(missed.sum() + 0.5 * (pull * (weights - centre) ** 2).sum())
+
+    weights, reached = centre, loss(centre)
     for _ in range(_STEPS):
         p = 1 / (1 + np.exp(-np.clip(x @ weights, -40, 40)))
-        gradient = x.T @ (p - y) + _PRIOR * (weights - centre)
-        curvature = (x * (p * (1 - p))[:, None]).T @ x + _PRIOR * np.eye(2)
+        gradient = x.T @ (p - y) + pull * (weights - centre)
+        curvature = (x * (p * (1 - p))[:, None]).T @ x + np.diag(pull)
         step = np.linalg.solve(curvature, gradient)
-        weights -= step
-        weights[0] = max(weights[0], 1e-3)
-        if np.abs(step).max() < 1e-9:
+        # A whole step may go too far, where many probabilities are near 0 or 1.
+        for share in _SHARES:
+            tried = np.maximum(weights - share * step, least)
+            if loss(tried) < reached:
+                break
+        else:
             break
-    return Calibration(float(weights[0]), float(weights[1]))
+        weights, reached = tried, loss(tried)
+    found: list[float] = weights.tolist()
+    return found
 
 
 def least_cost(

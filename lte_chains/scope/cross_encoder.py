@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from hashlib import file_digest
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError, MissingExtraError
 from lte_chains.scope.calibration import MISS_WEIGHT, Calibration, fit, least_cost
+from lte_chains.scope.settings import Decision, GateSettings, embedder_name, read_json
+from lte_chains.scope.similarity import best_cosines
 
 if TYPE_CHECKING:
     from lte_chains.memory import EditMemory
@@ -69,6 +72,11 @@ class CrossEncoderGate:
     """From the model's scores to probabilities; None for the one that comes with the weights."""
     path: Path = SHIPPED
     """Folder with the weights, their vocabulary and their settings."""
+    embedder: str | None = None
+    """Name of the embedder whose cosines the calibration counts; None if it counts none."""
+    _settings: GateSettings = field(init=False, repr=False)
+    _given: tuple[bool, bool] = field(init=False, repr=False)
+    """Whether the threshold, and the calibration, are the caller's own."""
 
     def __post_init__(self) -> None:
         """Check the settings, and that everything is there."""
@@ -81,11 +89,33 @@ class CrossEncoderGate:
         if missing:
             raise MissingExtraError(missing[0], "offline")
         object.__setattr__(self, "path", Path(self.path))
-        settings = _settings(self.path)
+        object.__setattr__(self, "_settings", _settings(self.path))
+        object.__setattr__(self, "_given", (value is not None, self.calibration is not None))
         if self.threshold is None:
-            object.__setattr__(self, "threshold", settings["threshold"])
+            object.__setattr__(self, "threshold", self._settings.plain.threshold)
         if self.calibration is None:
-            object.__setattr__(self, "calibration", Calibration(**settings["calibration"]))
+            object.__setattr__(self, "calibration", self._settings.plain.calibration)
+
+    def for_embedder(self, fingerprint: str) -> CrossEncoderGate:
+        """Return this gate as it counts an embedder's cosines, in what the caller left open.
+
+        A gate whose settings come with no figures for that embedder stays as it is, and counts
+        none. An `EditRetriever` calls this itself.
+
+        Args:
+            fingerprint: An embedder's name, or its fingerprint ``name:digest``,
+                as in `EditMemory.fingerprint`.
+
+        Raises:
+            ConfigError: The gate was calibrated with another embedder.
+
+        Example:
+            >>> CrossEncoderGate().for_embedder("all-MiniLM-L6-v2").calibration.similarity > 0
+            True
+            >>> CrossEncoderGate().for_embedder("another").calibration.similarity
+            0.0
+        """
+        return _for_embedder(self, embedder_name(fingerprint))
 
     def judge(self, query: str, matches: Sequence[EditMatch]) -> list[EditMatch]:
         """Return the matches with `in_scope` set, and as their scores the probabilities."""
@@ -110,23 +140,41 @@ class CrossEncoderGate:
             for query, own in zip(queries, matches, strict=True)
             for match in own
         ]
-        chances = iter(self.probabilities(pairs))
+        # What a hop found was near to something else than the question.
+        cosines = [None if match.hop else match.score for own in matches for match in own]
+        chances = iter(self.probabilities(pairs, cosines))
         least = self._threshold
         return [
             [replace(m, score=p, in_scope=p >= least) for m, p in zip(own, chances, strict=False)]
             for own in matches
         ]
 
-    def probabilities(self, pairs: Sequence[tuple[str, Edit]]) -> list[float]:
+    def probabilities(
+        self,
+        pairs: Sequence[tuple[str, Edit]],
+        cosines: Sequence[float | None] | None = None,
+    ) -> list[float]:
         """Return, for (question, edit) pairs, how likely the one depends on the other.
+
+        Args:
+            pairs: Questions and edits.
+            cosines: Of each question and the best wording of its edit, where it is known: it
+                counts if the gate is calibrated `for_embedder`.
 
         Example:
             >>> edit = Edit(prompt="The CEO of Acme is", target_new="Jane", subject="Acme")
             >>> CrossEncoderGate().probabilities([("Who wrote Hamlet?", edit)])
             [0.0...]
         """
-        calibration = self.calibration or Calibration()
-        return [calibration.probability(score) for score in _Scorer.of(self.path).scores(pairs)]
+        own = self._calibration
+        plain = self._settings.plain.calibration if own.similarity else own
+        known = [None] * len(pairs) if cosines is None else cosines
+        return [
+            plain.probability(score)
+            if cosine is None or math.isnan(cosine)
+            else own.probability(score, cosine)
+            for score, cosine in zip(_Scorer.of(self.path).scores(pairs), known, strict=True)
+        ]
 
     def calibrate(
         self,
@@ -151,30 +199,36 @@ class CrossEncoderGate:
             ConfigError: One of the lists is empty.
             UnknownEditError: The memory has no such live edit.
         """
+        name = embedder_name(memory.fingerprint)
+        own = self._given[1]
+        start = self.calibration if own else self._settings.for_embedder(name).calibration
         edits = memory.get_edits([id_ for _, id_ in in_scope])
         right = [(question, edit) for (question, _), edit in zip(in_scope, edits, strict=True)]
         wrong = [
             [(question, match.edit) for match in memory.search_edits(question, CANDIDATES)]
             for question in out_of_scope
         ]
-        flat = [pair for own in wrong for pair in own]
-        scores = _Scorer.of(self.path).scores([*right, *flat])
-        labels = [True] * len(right) + [False] * len(flat)
-        calibration = fit(scores, labels, start=self.calibration)
-        chances = [calibration.probability(score) for score in scores]
+        flat = [*right, *(pair for own in wrong for pair in own)]
+        scores, cosines = _Scorer.of(self.path).scores(flat), best_cosines(memory, flat)
+        labels = [place < len(right) for place in range(len(flat))]
+        calibration = fit(scores, labels, cosines=cosines, start=start)
+        chances = list(map(calibration.probability, scores, cosines))
         others = iter(chances[len(right) :])
         nearest = [
             max((p for _, p in zip(own, others, strict=False)), default=0.0) for own in wrong
         ]
-        threshold = least_cost(chances[: len(right)], nearest, miss_weight=miss_weight)
-        return replace(self, threshold=threshold, calibration=calibration)
+        return replace(
+            self,
+            threshold=least_cost(chances[: len(right)], nearest, miss_weight=miss_weight),
+            calibration=calibration,
+            embedder=name,
+        )
 
     def save(self, path: str | Path) -> None:
         """Write threshold and calibration, not the weights, as JSON; `load` reads them."""
-        calibration = self.calibration or Calibration()
         settings = {
-            "threshold": self._threshold,
-            "calibration": asdict(calibration),
+            **Decision(self._threshold, self._calibration).to_dict(),
+            "embedder": self.embedder,
             "weights_sha256": _Scorer.of(self.path).sha256,
         }
         Path(path).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
@@ -190,8 +244,8 @@ class CrossEncoderGate:
         Raises:
             ConfigError: The file is none of ours, or was made for other weights.
         """
-        settings = _read_settings(Path(path))
-        gate = cls(settings["threshold"], Calibration(**settings["calibration"]), Path(weights))
+        own, settings = GateSettings.read(Path(path)).plain, read_json(Path(path))
+        gate = cls(own.threshold, own.calibration, Path(weights), settings.get("embedder"))
         found = _Scorer.of(gate.path).sha256
         if settings.get("weights_sha256", found) != found:
             raise ConfigError(
@@ -203,6 +257,29 @@ class CrossEncoderGate:
     @property
     def _threshold(self) -> float:
         return 0.5 if self.threshold is None else self.threshold
+
+    @property
+    def _calibration(self) -> Calibration:
+        return self.calibration or Calibration()
+
+
+@lru_cache(maxsize=64)  # asked for every query
+def _for_embedder(gate: CrossEncoderGate, name: str) -> CrossEncoderGate:
+    own_threshold, own_calibration = gate._given
+    if own_calibration:
+        if gate.embedder is not None and gate._calibration.similarity and gate.embedder != name:
+            raise ConfigError(
+                f"the gate was calibrated with the cosines of {gate.embedder}, and the memory's "
+                f"embedder is {name}: calibrate the gate again"
+            )
+        return gate
+    decision = gate._settings.for_embedder(name)
+    return replace(
+        gate,
+        threshold=gate.threshold if own_threshold else decision.threshold,
+        calibration=decision.calibration,
+        embedder=name if decision.calibration.similarity else None,
+    )
 
 
 class _Scorer:
@@ -256,23 +333,11 @@ class _Scorer:
         return scores
 
 
-def _settings(folder: Path) -> dict[str, Any]:
+def _settings(folder: Path) -> GateSettings:
     missing = [n for n in (_SETTINGS, _WEIGHTS, _VOCABULARY) if not (folder / n).is_file()]
     if missing:
         raise ConfigError(
             f"{folder} holds no scope gate: {', '.join(missing)} missing. Train one with "
             "`python -m lte_chains.training.scope`"
         )
-    return _read_settings(folder / _SETTINGS)
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is not JSON: {error}") from error
-    if not isinstance(settings, dict) or not {"threshold", "calibration"} <= settings.keys():
-        raise ConfigError(f"{path} holds no threshold and calibration of a scope gate")
-    return settings
+    return GateSettings.read(folder / _SETTINGS)

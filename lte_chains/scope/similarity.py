@@ -13,9 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from lte_chains.edit import EditMatch
+from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError
+from lte_chains.scope.settings import embedder_name
+from lte_chains.wordings import wordings
+
+if TYPE_CHECKING:
+    from lte_chains.memory import EditMemory
 
 _log = logging.getLogger(__name__)
 
@@ -103,8 +109,7 @@ def threshold_for(fingerprint: str) -> float:
         ... )
         True
     """
-    name = fingerprint.partition(":")[0].rpartition("/")[2]
-    known = CALIBRATED_THRESHOLDS.get(name)
+    known = CALIBRATED_THRESHOLDS.get(embedder_name(fingerprint))
     if known is not None:
         return known
     _log.warning(
@@ -115,3 +120,27 @@ def threshold_for(fingerprint: str) -> float:
         UNCALIBRATED_THRESHOLD,
     )
     return UNCALIBRATED_THRESHOLD
+
+
+def best_cosines(memory: EditMemory, pairs: Sequence[tuple[str, Edit]]) -> list[float]:
+    """Return, for (question, edit) pairs, the cosine with the edit's best wording.
+
+    It is the score that a search of the memory would give the edit, which need not be there.
+
+    Args:
+        memory: Its embedder is used.
+        pairs: Questions and edits.
+    """
+    if not pairs:
+        return []
+    texts = [wordings(edit) for _, edit in pairs]
+    distinct = {
+        text: row for row, text in enumerate(dict.fromkeys(t for own in texts for t in own))
+    }
+    asked = {question: row for row, question in enumerate(dict.fromkeys(q for q, _ in pairs))}
+    told = memory.embed_texts(list(distinct))
+    questions = memory.embed_queries(list(asked))
+    return [
+        float(max(told[[distinct[text] for text in own]] @ questions[asked[question]]))
+        for (question, _), own in zip(pairs, texts, strict=True)
+    ]

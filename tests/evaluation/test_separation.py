@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lte_chains.edit import Edit, EditMatch
-from lte_chains.errors import ConfigError, DataError
+from lte_chains.errors import DataError
 from lte_chains.evaluation.separation import LabelledPair, judge_pairs, read_pairs, separation
 from lte_chains.memory import EditMemory
 from lte_chains.scope import SimilarityGate
@@ -46,7 +46,7 @@ def test_an_edit_that_was_not_found_counts_as_not_passed(retriever):
     assert found["auc"] == {"rephrase": 0.0}
 
 
-def test_pairs_are_judged_by_kind():
+def test_pairs_are_judged_by_kind(retriever):
     edit = Edit(prompt="The CEO of Acme is", target_new="Jane")
     pairs = [
         LabelledPair("in 1", edit, True, "paraphrase"),
@@ -54,14 +54,19 @@ def test_pairs_are_judged_by_kind():
         LabelledPair("out 1", edit, False, "other_relation"),
         LabelledPair("out 2", edit, False, "other_subject"),
     ]
-    found = judge_pairs(pairs, _Known())
+    found = judge_pairs(pairs, _Known(), retriever.memory)
     assert found["pairs"] == 4
     assert found["auc"] == {"other_relation": 0.5, "other_subject": 1.0}
 
 
-def test_a_gate_that_needs_a_search_cannot_judge_pairs():
-    with pytest.raises(ConfigError, match="trained one"):
-        judge_pairs([], SimilarityGate(0.5))
+def test_a_gate_that_goes_by_cosines_judges_pairs_by_those_of_the_memorys_embedder(retriever):
+    edit = Edit(prompt="The CEO of Acme is", target_new="Jane")
+    pairs = [
+        LabelledPair("The CEO of Acme is", edit, True, "paraphrase"),
+        LabelledPair("zebras and lions", edit, False, "unrelated"),
+    ]
+    found = judge_pairs(pairs, SimilarityGate(0.5), retriever.memory)
+    assert found["auc"] == {"unrelated": 1.0}
 
 
 def test_pairs_are_read(tmp_path):

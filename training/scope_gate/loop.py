@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lte_chains.scope.network import PairNetwork, tensors
+from lte_chains.scope.network import PairNetwork, load, tensors
 from lte_chains.scope.pairs import POSITIONS, PROMPT, TYPES, PairEncoder
 from lte_chains.training.scope_gate.pairs import Pair
 
@@ -85,6 +85,21 @@ def from_bert(weights: Path, layers: Sequence[int], *, dropout: float) -> PairNe
         state |= _layer(bert, f"encoder.layer.{layer}.", f"layers.{place}.")
     network.load_state_dict({name: value.float() for name, value in state.items()})
     # Frozen, so that rare names keep the meaning that the training does not show.
+    network.words.requires_grad_(False)
+    return network
+
+
+def from_gate(weights: Path, *, dropout: float) -> PairNetwork:
+    """Return a network that begins as a trained one.
+
+    Args:
+        weights: The gate's ``model.safetensors``.
+        dropout: Share of activations that are dropped while training.
+    """
+    state = load(weights, dtype=torch.float32).state_dict()
+    layers = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("layers."))
+    network = PairNetwork(layers, dropout=dropout)
+    network.load_state_dict(state)
     network.words.requires_grad_(False)
     return network
 

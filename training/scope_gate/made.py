@@ -20,7 +20,7 @@ from lte_chains.training.scope_gate.relations import (
     questions,
 )
 
-GARBLED = 0.06
+GARBLED = 0.08
 """How often a question calls the subject by a name with a slip in it."""
 
 _NUMBER = re.compile(r"\d+")

