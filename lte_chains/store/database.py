@@ -79,8 +79,7 @@ class Database:
             StoreError: The database is closed, or SQLite fails.
         """
         self._leave_parent()
-        with self._pool.connection() as connection:
-            return connection.execute(statement, parameters).fetchall()
+        return self._pool.read(statement, parameters)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
