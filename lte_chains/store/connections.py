@@ -21,6 +21,9 @@ _REMEDIES = (
 )
 
 
+Mark = tuple[int, tuple[int, int]]
+"""Which connection looked, and what it saw: as long as that is the same, so is the database."""
+
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 """What `sqlite3` raises; the second where a message quotes a damaged file."""
 
@@ -66,6 +69,21 @@ class ConnectionPool:
         connection = self._take()
         try:
             return connection.execute(statement, parameters).fetchall()
+        except SQLITE_ERRORS as error:
+            raise _explanation(self._name, error) from error
+        finally:
+            self._give_back(connection)
+
+    def mark(self) -> Mark:
+        """Return which connection looked, and what changes whenever anybody commits.
+
+        Raises:
+            StoreError: The pool is closed, or SQLite fails.
+        """
+        connection = self._take()
+        try:
+            [(version,)] = connection.execute("PRAGMA data_version")  # of what others commit
+            return id(connection), (version, connection.total_changes)
         except SQLITE_ERRORS as error:
             raise _explanation(self._name, error) from error
         finally:

@@ -60,6 +60,8 @@ class _Room:
     """Whose vectors they are; None before the first edit."""
     remembered: dict[int, Edit] = field(default_factory=dict)
     """Edits by the key of their version, which never changes."""
+    marks: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """What each connection saw before the index was last found to be up to date."""
 
     def fits(self, fingerprint: str, dimension: int) -> bool:
         """Tell whether vectors are known to be of the stored vectors' space."""
@@ -170,7 +172,7 @@ class Searcher:
         missing = [key for key, edit in found.items() if edit is None]
         if not missing:
             if demanded is not None:
-                room.check(self._database.read(_STATE, (room.namespace,))[0], demanded)
+                self._demand(room, demanded)
             return found
         for start in range(0, len(missing), _AT_ONCE):
             part = missing[start : start + _AT_ONCE]
@@ -185,6 +187,18 @@ class Searcher:
             (key, edit) for key in missing if (edit := found[key]) and _is_frozen(edit)
         )
         return found
+
+    def _demand(self, room: _Room, revision: int) -> None:
+        """Check that a room shows the latest revision, which is the one given.
+
+        Raises:
+            _Moved: It does not.
+        """
+        connection, mark = self._database.mark()
+        if room.marks.get(connection) == mark:
+            return  # nobody has committed anything since the last check
+        room.check(self._database.read(_STATE, (room.namespace,))[0], revision)
+        room.marks[connection] = mark
 
     def _vectors(self, room: _Room, keys: Sequence[int]) -> dict[int, bytes]:
         from lte_chains.index.scores import vectors_in
