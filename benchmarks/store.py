@@ -290,25 +290,34 @@ def embedding(count: int, folder: Path, pairs: int) -> Iterator[Result]:
 
 def _model_call(folder: Path, pairs: int) -> Iterator[Result]:
     from lte_chains import EditableLLM, load_model
+    from lte_chains.scope import SimilarityGate
+    from lte_chains.scope.default import default_gate
 
     memory = EditMemory.open(folder / "texts0.db")
+    empty = EditMemory.open(":memory:", embeddings=memory.embeddings)
     model = load_model("lte-tiny")
     unedited = model.unedited or model
-    llm = EditableLLM(llm=model, retriever=memory.as_retriever())
-    question = "What is the name of the river that flows through the city of Lyon? ({})"
+    question = "What is the name of the river that flows through the city of Lyon? ({}, {})"
+    for name, held, gate in (
+        ("nothing in memory", empty, default_gate()),
+        ("nothing in scope, similarity gate", memory, SimilarityGate()),
+        ("nothing in scope, trained gate", memory, default_gate()),
+    ):
+        llm = EditableLLM(llm=model, retriever=held.as_retriever(gate=gate))
 
-    def bare(number: int) -> None:
-        memory.embeddings.embed_query(question.format(number))
-        unedited.invoke(question.format(number))
+        def bare(number: int, name: str = name) -> None:
+            memory.embeddings.embed_query(question.format(name, number))
+            unedited.invoke(question.format(name, number))
 
-    def edited(number: int) -> None:
-        llm.invoke(question.format(number))
+        def edited(number: int, name: str = name, llm: EditableLLM = llm) -> None:
+            answer = llm.invoke(question.format(name, number))
+            assert not answer.response_metadata["lte"]["edits"], "an edit was in scope"
 
-    for work in (edited, bare):
-        work(-1)
-    found = pair(edited, bare, pairs=pairs, times=10)
-    against = "the bare model and one embedding"
-    yield Result("EditableLLM, nothing in scope", len(memory.edits()), *found, against, 1.05)
+        for work in (edited, bare):
+            work(-1)
+        found = pair(edited, bare, pairs=pairs, times=10)
+        against = "the bare model and one embedding"
+        yield Result(f"EditableLLM, {name}", len(held.edits()), *found, against, 1.05)
     memory.close()
 
 
