@@ -59,7 +59,7 @@ def encode(edit: Edit) -> Content:
         json.dumps(edit.aliases, ensure_ascii=False) if edit.aliases else None,
     )
     try:
-        "".join([text for text in (*texts, edit.id) if text is not None]).encode()
+        "".join(filter(None, (*texts, edit.id))).encode()
     except UnicodeEncodeError as error:
         raise InvalidEditError(
             f"an edit's text is not valid Unicode ({error.reason} at {error.start}): "
