@@ -108,14 +108,17 @@ class Edit:
                 _require_text(name, value)
                 _require_length(name, value)
         _require_length("an edit", self.descriptor)
-        object.__setattr__(self, "aliases", _as_aliases(self.aliases, self.subject))
         if self.many_valued is not None and not isinstance(self.many_valued, bool):
             raise InvalidEditError(f"many_valued must be a bool or None, not {self.many_valued!r}")
         if not isinstance(self.metadata, Mapping):
             raise InvalidEditError(f"metadata must be a mapping, not {self.metadata!r}")
-        object.__setattr__(self, "metadata", _ReadOnlyDict(self.metadata))
-        object.__setattr__(self, "valid_from", _as_moment("valid_from", self.valid_from))
-        object.__setattr__(self, "valid_until", _as_moment("valid_until", self.valid_until))
+        # Not by the attributes, which are frozen.
+        vars(self).update(
+            aliases=_as_aliases(self.aliases, self.subject),
+            metadata=_ReadOnlyDict(self.metadata),
+            valid_from=_as_moment("valid_from", self.valid_from),
+            valid_until=_as_moment("valid_until", self.valid_until),
+        )
         if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
             raise InvalidEditError(
                 f"valid_from {self.valid_from.isoformat()} is not before valid_until "
@@ -242,6 +245,8 @@ def _require_text(name: str, value: object) -> None:
         raise InvalidEditError(f"{name} must be a string, not {type(value).__name__}: {value!r}")
     if "\x00" in value:
         raise InvalidEditError(f"{name} holds a NUL byte: {_shorten(value)!r}. Remove it")
+    if value.isprintable() and value.strip():
+        return
     # Invisible characters are no text either: the prompt is rendered without them.
     if not any(char.isprintable() and not char.isspace() for char in value):
         raise InvalidEditError(f"{name} is empty: {_shorten(value)!r}. An edit needs text there")
@@ -276,6 +281,8 @@ def _as_moment(name: str, value: object) -> datetime | None:
 
 def _as_aliases(value: object, subject: str | None) -> tuple[str, ...]:
     """Return aliases as a tuple, each once."""
+    if value == ():
+        return ()
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise InvalidEditError(f"aliases must be a list of names, not {value!r}")
     given = list(value)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from lte_chains.edit import Edit, EditMatch, normalise, slot_of
 from lte_chains.relations import is_many_valued_relation
@@ -21,8 +22,7 @@ VALUE_MARK = "\x1e"
 """Between a slot and one of its many values; normalised text holds no such character."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     r"""Where an edit stands among others: the keys under which the ledger finds its rivals.
 
     Example:

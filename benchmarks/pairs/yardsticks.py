@@ -31,13 +31,14 @@ _INSERT = "INSERT INTO bare (prompt, target, subject, relation, vector) VALUES (
 
 
 class BareTable:
-    """One table of the same texts and vectors, with the same syncs."""
+    """One table of the same texts and vectors, with the same syncs and the same cache."""
 
     def __init__(self, path: Path, *, synchronous: str = "FULL") -> None:
         """Make the file and its table."""
         self.connection = sqlite3.connect(path, isolation_level=None)
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute(f"PRAGMA synchronous = {synchronous}")
+        self.connection.execute("PRAGMA cache_size = -65536")
         self.connection.execute(_TABLE)
 
     def add(self, rows: Sequence[tuple[str, str, str, str]], vectors: Floats) -> None:

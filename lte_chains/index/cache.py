@@ -189,9 +189,9 @@ def _read(file: BinaryIO) -> Saved:
     blocks = []
     for count, block in zip(rows, header["blocks"], strict=True):
         keys: Keys = _array(file, count, np.int64, checksums)
-        codes = _array(file, count * dimension, np.uint8, checksums).reshape(count, dimension)
         scale, residual = float(block["scale"]), float(block["residual"])
-        blocks.append(Sealed.from_codes(keys, codes, scale, residual))
+        blocks.append(Sealed.blank(keys, dimension, scale, residual))
+        _fill(file, blocks[-1].stored_codes(), checksums)
     keys = _array(file, last, np.int64, checksums)
     vectors: Floats = _array(file, last * dimension, np.float32, checksums)
     return Saved(
@@ -225,10 +225,22 @@ def _header(file: BinaryIO) -> dict[str, Any]:
 def _array(
     file: BinaryIO, count: int, kind: npt.DTypeLike, checksums: Iterator[int]
 ) -> npt.NDArray[Any]:
-    array = np.fromfile(file, kind, count)
-    if len(array) != count or _checksum(array) != next(checksums):
-        raise ValueError("it is damaged")
+    array = np.empty(count, kind)
+    _fill(file, array, checksums)
     return array
+
+
+def _fill(file: BinaryIO, array: npt.NDArray[Any], checksums: Iterator[int]) -> None:
+    """Read an array into its place: nothing is copied.
+
+    Raises:
+        ValueError: It is cut short or damaged.
+    """
+    left = array.reshape(-1).view(np.uint8).data
+    while left and (count := file.readinto(left)):  # type: ignore[attr-defined]
+        left = left[count:]
+    if left or _checksum(array) != next(checksums):
+        raise ValueError("it is damaged")
 
 
 def _write(file: BinaryIO, array: npt.NDArray[Any]) -> None:

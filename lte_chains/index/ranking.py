@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,12 +15,12 @@ from lte_chains.index.sealed import Query, Sealed
 Fetch = Callable[[Sequence[int]], Mapping[int, bytes]]
 """Returns the stored vectors of edits by their keys, less those that were purged."""
 
-_MARGIN = 8
-"""Edits looked at beyond those that are wanted, so that ties at the border are seen whole."""
-
-
+_MARGIN = 2
+"""Edits looked at beyond those that are wanted, so that most ties at the border are seen whole."""
+_IN_QUESTION = 8
+"""The same of edits in blocks, whose bounds order them only roughly."""
 _ROUGH = 48
-"""Fewest rows of a block that are looked at."""
+"""Fewest rows of a block that are looked at: to look further costs less than to look again."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class View:
     growing: Rows
     sealed: tuple[Sealed, ...] = ()
 
-    @property
+    @cached_property
     def wordings(self) -> int:
         """How many rows an edit has on average, rounded up."""
         rows = self.growing.size + sum(len(block.keys) for block in self.sealed)
@@ -41,18 +42,32 @@ class View:
         self, vector: Floats, *, first: int, fetch: Fetch
     ) -> Iterator[list[tuple[int, float]]]:
         """Yield all edits as (key, cosine), best first; see `VectorIndex.ranked`."""
-        width = (first + _MARGIN) * self.wordings
-        query = Query.of(vector) if self.sealed else None
-        if query is not None:
-            width = max(width, _ROUGH)  # to look further costs less than to look again
+        if not self.sealed:
+            return self._growing_ranked(vector, (first + _MARGIN) * self.wordings)
+        width = max((first + _IN_QUESTION) * self.wordings, _ROUGH)
+        return self._all_ranked(vector, first, width, fetch)
+
+    def _growing_ranked(self, vector: Floats, width: int) -> Iterator[list[tuple[int, float]]]:
+        done = 0  # how many of the best
+        while True:
+            scores, beyond = self.growing.nearest(vector, width)
+            fresh = [pair for pair in list(scores.items())[done:] if pair[1] > beyond]
+            yield fresh
+            if beyond == -np.inf:
+                return
+            done += len(fresh)
+            width *= 4
+
+    def _all_ranked(
+        self, vector: Floats, first: int, width: int, fetch: Fetch
+    ) -> Iterator[list[tuple[int, float]]]:
+        query = Query.of(vector)
         known: dict[int, float] = {}
         done: set[int] = set()
         while True:
             scores, beyond = self.growing.nearest(vector, width)
-            bounds: list[tuple[int, float]] = []
-            if query is not None:
-                bounds, beyond = self._rough(query, width, beyond)
-            place, chunk = 0, first + _MARGIN
+            bounds, beyond = self._rough(query, width, beyond)
+            place, chunk = 0, first + _IN_QUESTION
             while True:
                 part = [key for key, _ in bounds[place : place + chunk]]
                 self._score([key for key in part if key not in known], vector, known, fetch)

@@ -31,7 +31,7 @@ def exact(vectors: Floats, vector: Floats) -> npt.NDArray[np.float64]:
     vectors alone, not on a row's place in the matrix as blocked kernels would
     have it.
     """
-    products: npt.NDArray[np.float64] = np.add.reduce(vectors.astype(np.float64) * vector, axis=1)
+    products: npt.NDArray[np.float64] = np.vecdot(vectors, vector, dtype=np.float64)
     # Not np.clip, which takes longer than all the rest.
     np.minimum(products, 1.0, out=products)
     return np.maximum(products, -1.0, out=products)

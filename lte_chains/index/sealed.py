@@ -99,11 +99,19 @@ class Sealed:
         cls, keys: Keys, codes: npt.NDArray[np.uint8], scale: float, residual: float
     ) -> Sealed:
         """Take codes as faiss keeps them, shape (len(keys), dimension)."""
+        block = cls.blank(keys, codes.shape[1], scale, residual)
+        block.stored_codes()[:] = codes
+        return block
+
+    @classmethod
+    def blank(cls, keys: Keys, dimension: int, scale: float, residual: float) -> Sealed:
+        """Make a block whose codes are to be written into `stored_codes`, once."""
         import faiss
 
         kind = faiss.ScalarQuantizer.QT_8bit_direct_signed
-        index = faiss.IndexScalarQuantizer(codes.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
-        index.add_sa_codes(codes)
+        index = faiss.IndexScalarQuantizer(dimension, kind, faiss.METRIC_INNER_PRODUCT)
+        index.codes.resize(len(keys) * dimension)
+        index.ntotal = len(keys)
         return cls(keys, index, scale, residual)
 
     @property

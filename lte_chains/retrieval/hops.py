@@ -214,10 +214,11 @@ def _mention(words: Sequence[str], match: EditMatch) -> tuple[str, Span] | None:
         span = find_name(words, name)
         if span is not None:
             return name, span
+    if not match.in_scope:
+        return None
     # The question may use a part of the name: "Curie" for "Marie Curie".
     known = {word for name in names for word in words_of(name_key(name))}
-    shorter = [name for name in names_in(" ".join(words)) if match.in_scope]
-    for name in sorted(shorter, key=len, reverse=True):
+    for name in sorted(names_in(" ".join(words)), key=len, reverse=True):
         if known.issuperset(words_of(name_key(name))):
             span = find_name(words, name)
             return None if span is None else (name, span)

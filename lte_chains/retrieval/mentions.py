@@ -90,10 +90,9 @@ def find_name(words: Sequence[str], name: str) -> Span | None:
         >>> find_name(words_of("Who is acme's CEO?"), "Acme")
         Span(start=2, end=3)
     """
-    wanted = words_of(name_key(name))
-    if not wanted:
+    wanted, folded = _name_words(name), _folded(tuple(words))
+    if not wanted or wanted[0] not in folded:
         return None
-    folded = [word.casefold() for word in words]
     for start in range(len(folded) - len(wanted) + 1):
         if folded[start : start + len(wanted)] == wanted:
             return Span(start, start + len(wanted))
@@ -116,6 +115,12 @@ def holds_name(text: str, name: str) -> bool:
 @lru_cache(maxsize=4096)
 def _name_words(name: str) -> tuple[str, ...]:
     return tuple(words_of(name_key(name)))
+
+
+@lru_cache(maxsize=64)
+def _folded(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words of a question, in which many names are looked for, without their case."""
+    return tuple(word.casefold() for word in words)
 
 
 @lru_cache(maxsize=1024)

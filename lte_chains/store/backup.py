@@ -72,6 +72,9 @@ def restore(backup: str | os.PathLike[str], path: str | os.PathLike[str]) -> Non
             ):
                 if format_of(memory, str(target)):
                     memory.execute("PRAGMA synchronous = FULL")
+                [(page_bytes,)] = memory.execute("PRAGMA page_size")
+                content.execute(f"PRAGMA page_size = {page_bytes}")
+                content.execute("VACUUM")  # SQLite copies pages, and so only of one size
                 # Into the file that others have open: one transaction of SQLite's own.
                 content.backup(memory)
 

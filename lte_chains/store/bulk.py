@@ -7,7 +7,8 @@ table. The others are put one by one, in their place, as `Transaction.put` does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 
@@ -24,36 +25,69 @@ from lte_chains.store.space import blob
 _FEW = 8
 """Fewer edits are put one by one: looking them up together would cost more."""
 
-_NEW_BATCH = (
-    "CREATE TEMP TABLE IF NOT EXISTS batch (place INTEGER PRIMARY KEY, id, digest, slot, high)"
-)
+_NEW_BATCH = "CREATE TEMP TABLE IF NOT EXISTS batch (place INTEGER PRIMARY KEY, value)"
 _KNOWN_IDS = """SELECT b.place FROM batch AS b
-    WHERE b.id IS NOT NULL
-    AND EXISTS (SELECT 1 FROM versions WHERE room = :room AND id = b.id)"""
+    WHERE EXISTS (SELECT 1 FROM versions WHERE room = :room AND id = b.value)"""
 _LIVE_CONTENT = f"""SELECT b.place FROM batch AS b
-    WHERE b.digest IS NOT NULL
-    AND EXISTS (SELECT 1 FROM versions INDEXED BY live_by_content
-        WHERE room = :room AND digest = b.digest AND state = 1 AND {BY_CONTENT})"""  # noqa: S608
+    WHERE EXISTS (SELECT 1 FROM versions INDEXED BY live_by_content
+        WHERE room = :room AND digest = b.value AND state = 1 AND {BY_CONTENT})"""  # noqa: S608
 # Every key that begins with the slot, so those of its values too; some of them may be no rivals.
+# Keys go on, if at all, with a control character, and so before a blank.
 _TAKEN_SLOTS = """SELECT b.place FROM batch AS b
-    WHERE b.slot IS NOT NULL
-    AND (EXISTS (SELECT 1 FROM versions INDEXED BY live_by_slot
-            WHERE room = :room AND slot >= b.slot AND slot < b.high AND state = 1)
-        OR EXISTS (SELECT 1 FROM other_slots
-            WHERE room = :room AND slot >= b.slot AND slot < b.high))"""
+    WHERE EXISTS (SELECT 1 FROM versions INDEXED BY live_by_slot
+        WHERE room = :room AND slot >= b.value AND slot < b.value || ' ' AND state = 1)
+    OR (EXISTS (SELECT 1 FROM other_slots WHERE room = :room)
+        AND EXISTS (SELECT 1 FROM other_slots
+            WHERE room = :room AND slot >= b.value AND slot < b.value || ' '))"""
 
 
-@dataclass(slots=True)
-class _Row:
-    """An edit of the batch, as it is stored."""
+@dataclass(frozen=True)
+class _Batch:
+    """Edits as they are stored, each at the same position of every list."""
 
-    edit: Edit
-    content: Content
-    vectors: Vectors
-    mark: bytes
-    place: Place | None
-    slot: str | None
-    id: str
+    edits: Sequence[Edit]
+    contents: Sequence[Content]
+    vectors: Sequence[Vectors]
+    ids: list[str]
+    marks: list[bytes]
+    places: list[Place | None]
+    slots: list[str | None]
+
+    @classmethod
+    def of(
+        cls, edits: Sequence[Edit], contents: Sequence[Content], vectors: Sequence[Vectors]
+    ) -> _Batch:
+        """Work out what edits are stored with."""
+        places = [place_of(edit) for edit in edits]
+        return cls(
+            edits,
+            contents,
+            vectors,
+            [edit.id or fresh for edit, fresh in zip(edits, new_ids(len(edits)), strict=True)],
+            [digest(content) for content in contents],
+            places,
+            [None if place is None else place.key for place in places],
+        )
+
+    def meeting(self) -> set[int]:
+        """Return the positions of the edits that may have to do with an earlier one."""
+        bases: list[str | bytes] = [
+            mark if place is None else place.slot
+            for mark, place in zip(self.marks, self.places, strict=True)
+        ]
+        counts = Counter(bases)
+        counts.update(edit.id for edit in self.edits if edit.id is not None)
+        counts.update(slot for place in self.places if place for slot in place.other_slots)
+        found, seen = set(), _Seen()
+        for position, base in enumerate(bases):
+            edit, place = self.edits[position], self.places[position]
+            alone = counts[base] == 1 and not (place and place.other_slots)
+            if alone and (edit.id is None or counts[edit.id] == 1):
+                continue
+            if seen.meets(edit, self.marks[position], place):
+                found.add(position)
+            seen.add(edit, self.marks[position], place)
+        return found
 
 
 @dataclass(slots=True)
@@ -67,24 +101,22 @@ class _Seen:
     slots: set[str] = field(default_factory=set)
     """Slots of many values, one of which is held."""
 
-    def meets(self, row: _Row) -> bool:
+    def meets(self, edit: Edit, mark: bytes, place: Place | None) -> bool:
         """Tell whether an edit may have to do with an earlier one."""
-        place = row.place
-        if row.edit.id is not None and row.id in self.ids:
+        if edit.id in self.ids:
             return True
         if place is None:
-            return row.mark in self.marks
-        if place.other_slots or row.slot in self.keys:
+            return mark in self.marks
+        if place.other_slots or place.key in self.keys:
             return True
         return place.slot in (self.slots if place.value is None else self.keys)
 
-    def add(self, row: _Row) -> None:
+    def add(self, edit: Edit, mark: bytes, place: Place | None) -> None:
         """Remember an edit."""
-        place = row.place
-        if row.edit.id is not None:
-            self.ids.add(row.id)
+        if edit.id is not None:
+            self.ids.add(edit.id)
         if place is None:
-            self.marks.add(row.mark)
+            self.marks.add(mark)
             return
         self.keys.add(place.key)
         self.keys.update(place.other_keys)
@@ -99,60 +131,59 @@ def put_all(
     vectors: Sequence[Vectors],
 ) -> list[str]:
     """Store edits in order, each as `Transaction.put` does, and return their ids."""
-    given = zip(edits, contents, vectors, strict=True)
     if len(edits) < _FEW:
+        given = zip(edits, contents, vectors, strict=True)
         return [transaction.put(edit, content, blob(own)) for edit, content, own in given]
-    rows = []
-    for (edit, content, own), fresh in zip(given, new_ids(len(edits)), strict=True):
-        place = place_of(edit)
-        slot = None if place is None else place.key
-        rows.append(_Row(edit, content, own, digest(content), place, slot, edit.id or fresh))
-    held, seen = _held(transaction, rows), _Seen()
-    waiting: list[_Row] = []
-    for number, row in enumerate(rows):
-        if number in held or seen.meets(row) or row.mark in transaction.marks:
-            _write(transaction, waiting)
-            waiting = []
-            row.id = transaction.put(row.edit, row.content, blob(row.vectors))
-        else:
-            waiting.append(row)
-        seen.add(row)
-    _write(transaction, waiting)
-    return [row.id for row in rows]
+    batch = _Batch.of(edits, contents, vectors)
+    apart, written = batch.meeting() | _held(transaction, batch), 0
+    for position, mark in enumerate(batch.marks):
+        if position in apart or mark in transaction.marks:
+            _write(transaction, batch, slice(written, position))
+            edit, content, own = edits[position], contents[position], vectors[position]
+            batch.ids[position] = transaction.put(edit, content, blob(own))
+            written = position + 1
+    _write(transaction, batch, slice(written, len(edits)))
+    return batch.ids
 
 
-def _held(transaction: Transaction, rows: Sequence[_Row]) -> set[int]:
+def _held(transaction: Transaction, batch: _Batch) -> set[int]:
     """Return the positions of the edits that may have to do with what is stored."""
+    held: set[int] = set()
     if transaction.room is None:
-        return set()
+        return held
+    ids = [edit.id for edit in batch.edits]
+    # The content of what has an id, or a slot, is found by these.
+    marks = [
+        None if edit.id or place else mark
+        for edit, mark, place in zip(batch.edits, batch.marks, batch.places, strict=True)
+    ]
+    slots = [None if place is None else place.slot for place in batch.places]
     connection, parameters = transaction.connection, {"room": transaction.room}
     connection.execute(_NEW_BATCH)
-    connection.execute("DELETE FROM batch")
-    connection.executemany("INSERT INTO batch VALUES (?, ?, ?, ?, ?)", _looked_up(rows))
-    held: set[int] = set()
-    for statement in (_KNOWN_IDS, _LIVE_CONTENT, _TAKEN_SLOTS):
-        held.update(place for (place,) in connection.execute(statement, parameters))
-    connection.execute("DELETE FROM batch")
+    lookups: tuple[tuple[str, Sequence[object]], ...] = (
+        (_KNOWN_IDS, ids),
+        (_LIVE_CONTENT, marks),
+        (_TAKEN_SLOTS, slots),
+    )
+    for statement, values in lookups:
+        rows = [(position, value) for position, value in enumerate(values) if value is not None]
+        if rows:
+            connection.execute("DELETE FROM batch")
+            connection.executemany("INSERT INTO batch VALUES (?, ?)", rows)
+            held.update(position for (position,) in connection.execute(statement, parameters))
+            connection.execute("DELETE FROM batch")
     return held
 
 
-def _looked_up(rows: Sequence[_Row]) -> Iterator[tuple[object, ...]]:
-    for place, row in enumerate(rows):
-        if row.place is not None:
-            # Keys go on, if at all, with a control character.
-            yield place, row.edit.id, None, row.place.slot, f"{row.place.slot} "
-        else:
-            yield place, row.edit.id, None if row.edit.id else row.mark, None, None
-
-
-def _write(transaction: Transaction, rows: Sequence[_Row]) -> None:
+def _write(transaction: Transaction, batch: _Batch, part: slice) -> None:
     """Write edits that are alone with their slot, content and id."""
-    if not rows:
+    contents = batch.contents[part]
+    if not contents:
         return
-    keys = range(first := transaction.take(len(rows)), first + len(rows))
+    keys = range(first := transaction.take(len(contents)), first + len(contents))
     # Only what the batch has: to bind NULLs takes as long as the rest.
-    columns = list(zip(*(row.content for row in rows), strict=True))
-    used = [place for place, values in enumerate(columns) if values.count(None) < len(rows)]
+    columns = list(zip(*contents, strict=True))
+    used = [place for place, values in enumerate(columns) if values.count(None) < len(contents)]
     names = ", ".join(CONTENT[place] for place in used)
     transaction.connection.executemany(
         f"""INSERT INTO versions
@@ -162,12 +193,11 @@ def _write(transaction: Transaction, rows: Sequence[_Row]) -> None:
             keys,
             repeat(transaction.room),
             repeat(transaction.head),
-            [row.id for row in rows],
-            [row.slot for row in rows],
-            [row.mark for row in rows],
+            batch.ids[part],
+            batch.slots[part],
+            batch.marks[part],
             *(columns[place] for place in used),
         ),
     )
-    transaction.connection.executemany(
-        INSERT_VECTORS, zip(keys, (blob(row.vectors) for row in rows), strict=True)
-    )
+    vectors = map(blob, batch.vectors[part])
+    transaction.connection.executemany(INSERT_VECTORS, zip(keys, vectors, strict=True))

@@ -15,7 +15,7 @@ from typing import get_args
 
 from lte_chains.errors import ConfigError, StoreError
 from lte_chains.store.base import Durability
-from lte_chains.store.connections import ConnectionPool, explained
+from lte_chains.store.connections import ConnectionPool, Mark, explained
 from lte_chains.store.schema import BUSY_SECONDS, connector, prepare
 
 _POOL_SIZE = 8
@@ -79,8 +79,16 @@ class Database:
             StoreError: The database is closed, or SQLite fails.
         """
         self._leave_parent()
-        with self._pool.connection() as connection:
-            return connection.execute(statement, parameters).fetchall()
+        return self._pool.read(statement, parameters)
+
+    def mark(self) -> Mark:
+        """Return a mark of the file's content; it costs less than to read anything.
+
+        Raises:
+            StoreError: The database is closed, or SQLite fails.
+        """
+        self._leave_parent()
+        return self._pool.mark()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

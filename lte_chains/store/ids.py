@@ -18,10 +18,7 @@ def new_ids(count: int) -> list[str]:
         (32, True)
     """
     milliseconds = time.time_ns() // 1_000_000
-    start = secrets.randbits(73)  # of 74 bits: room to count on
-    ids = []
-    for place in range(start, start + count):
-        high, low = place >> 62, place & (1 << 62) - 1
-        value = milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low
-        ids.append(f"{value:032x}")
-    return ids
+    high = secrets.randbits(12)
+    start = secrets.randbits(61)  # of 62 bits: room to count on
+    beginning = f"{milliseconds << 16 | 7 << 12 | high:016x}"
+    return [f"{beginning}{2 << 62 | low:016x}" for low in range(start, start + count)]

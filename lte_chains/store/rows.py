@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii as _spelled
 from typing import Any
@@ -27,6 +27,9 @@ CONTENT = (
     "many_valued",
 )
 """The columns that hold what the caller gave, in the order of `encode`; new ones go last."""
+
+EDIT_COLUMNS = (*CONTENT, "id", "version", "revision")
+"""The columns that make an edit of a namespace."""
 
 _OF_INSTRUCTION = ""
 """The statement of an instruction, which stands in the column of the target: no statement is
@@ -56,7 +59,7 @@ def encode(edit: Edit) -> Content:
         json.dumps(edit.aliases, ensure_ascii=False) if edit.aliases else None,
     )
     try:
-        "".join([text for text in (*texts, edit.id) if text is not None]).encode()
+        "".join(filter(None, (*texts, edit.id))).encode()
     except UnicodeEncodeError as error:
         raise InvalidEditError(
             f"an edit's text is not valid Unicode ({error.reason} at {error.start}): "
@@ -88,8 +91,17 @@ def decode(row: sqlite3.Row | Mapping[str, Any]) -> Edit:
     Raises:
         StoreError: The row is damaged.
     """
+    return decode_values([row[name] for name in EDIT_COLUMNS], row["namespace"])
+
+
+def decode_values(values: Sequence[Any], namespace: str | None) -> Edit:
+    """Return the edit of the values of `EDIT_COLUMNS`.
+
+    Raises:
+        StoreError: They are damaged.
+    """
     try:
-        return _decoded(row)
+        return _decoded(values, namespace)
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise StoreError(
             f"a stored edit is damaged ({error}): restore the memory from a backup, "
@@ -111,24 +123,30 @@ def moment_of(text: str) -> datetime:
         ) from error
 
 
-def _decoded(row: sqlite3.Row | Mapping[str, Any]) -> Edit:
-    fields: dict[str, Any] = {name: row[name] for name in CONTENT}
-    if fields["statement"] == _OF_INSTRUCTION:
-        fields |= {"instruction": fields["target_new"], "target_new": "", "statement": None}
-    # Most edits have neither: to read empty JSON takes as long as the rest.
-    fields["metadata"] = {} if fields["metadata"] == "{}" else json.loads(fields["metadata"])
-    fields["aliases"] = json.loads(fields["aliases"]) if fields["aliases"] else ()
-    if fields["many_valued"] is not None:
-        fields["many_valued"] = bool(fields["many_valued"])
-    for name in ("valid_from", "valid_until"):
-        if fields[name] is not None:
-            fields[name] = datetime.fromisoformat(fields[name])
+def _decoded(values: Sequence[Any], namespace: str | None) -> Edit:
+    prompt, target_new, subject, relation, statement, *rest = values
+    valid_from, valid_until, source, metadata, aliases, many_valued, id_, version, revision = rest
+    instruction = None
+    if statement == _OF_INSTRUCTION:
+        instruction, target_new, statement = target_new, "", None
     return Edit(
-        **fields,
-        id=row["id"],
-        namespace=row["namespace"],
-        version=row["version"],
-        revision=row["revision"],
+        prompt=prompt,
+        target_new=target_new,
+        subject=subject,
+        relation=relation,
+        statement=statement,
+        instruction=instruction,
+        valid_from=None if valid_from is None else datetime.fromisoformat(valid_from),
+        valid_until=None if valid_until is None else datetime.fromisoformat(valid_until),
+        source=source,
+        aliases=json.loads(aliases) if aliases else (),
+        many_valued=None if many_valued is None else bool(many_valued),
+        # Most edits have none: to read empty JSON takes as long as the rest.
+        metadata={} if metadata == "{}" else json.loads(metadata),
+        id=id_,
+        namespace=namespace,
+        version=version,
+        revision=revision,
     )
 
 

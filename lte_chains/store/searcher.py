@@ -6,8 +6,9 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from lte_chains.edit import Edit
@@ -15,7 +16,7 @@ from lte_chains.errors import StoreError
 from lte_chains.store.base import Vectors, VectorSpace, check_space
 from lte_chains.store.database import Database
 from lte_chains.store.history import ENTRIES
-from lte_chains.store.rows import decode
+from lte_chains.store.rows import EDIT_COLUMNS, decode_values
 from lte_chains.store.saved_indexes import ERASED, LIVE_VECTORS, SavedIndexes
 from lte_chains.store.schema import ROOM
 from lte_chains.store.space import parse_space
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _STATE = f"""SELECT
     (SELECT coalesce(max(revision), 0) FROM revisions WHERE room = {ROOM}),
     (SELECT value FROM meta WHERE name = 'space'),
-    (SELECT value FROM meta WHERE name = 'epoch')"""  # noqa: S608
+    (SELECT value FROM meta WHERE name = 'epoch')""".replace(":namespace", "?")  # noqa: S608
 # All versions of what something happened to: a new one ends the one before it without a word.
 _CHANGED_VECTORS = f"""SELECT v.key, x.vector
     FROM (SELECT DISTINCT room, id FROM ({ENTRIES}) JOIN versions ON key = about) AS touched
@@ -34,8 +35,6 @@ _CHANGED_VECTORS = f"""SELECT v.key, x.vector
     LEFT JOIN vectors AS x ON x.key = v.key AND v.state = 1"""  # noqa: S608
 _SOME_VECTORS = """SELECT key, vector FROM vectors
     WHERE key IN (SELECT value FROM json_each(?))"""
-_SOME_VERSIONS = """SELECT *, ? AS namespace FROM versions
-    WHERE key IN ({marks}) AND digest IS NOT NULL"""
 _AT_ONCE = 500
 """Most keys of one statement."""
 
@@ -44,7 +43,7 @@ _REMEMBERED = 4096
 
 
 class _Moved(Exception):  # noqa: N818  # no error, a signal: search again
-    """All vectors, or all edits, were replaced while a search was under way."""
+    """The ledger holds something else than what is known of it."""
 
 
 @dataclass
@@ -57,8 +56,27 @@ class _Room:
     epoch: str | None
     """Which content the ledger has: another one after a backup was put back."""
     index: VectorIndex
+    fingerprint: str | None
+    """Whose vectors they are; None before the first edit."""
     remembered: dict[int, Edit] = field(default_factory=dict)
     """Edits by the key of their version, which never changes."""
+    marks: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """What each connection saw before the index was last found to be up to date."""
+
+    def fits(self, fingerprint: str, dimension: int) -> bool:
+        """Tell whether vectors are known to be of the stored vectors' space."""
+        return self.fingerprint == fingerprint and self.index.dimension == dimension
+
+    def check(self, state: sqlite3.Row, demanded: int | None = None) -> int:
+        """Return the ledger's revision, as a row of `_STATE` and more tells it.
+
+        Raises:
+            _Moved: It is not the `demanded` one, or all vectors or edits were replaced.
+        """
+        head: int = state[0]
+        if state[1] != self.space or state[2] != self.epoch or demanded not in (None, head):
+            raise _Moved
+        return head
 
 
 class Searcher:
@@ -85,12 +103,17 @@ class Searcher:
         accept: Callable[[Edit], bool] | None = None,
     ) -> list[tuple[Edit, float]]:
         """Return the `k` live, accepted edits of highest cosine; see `EditStore`."""
-        while True:
+        room = self._rooms.get((os.getpid(), namespace))
+        if room is not None and room.fits(fingerprint, len(vector)):
+            # Whether anything has changed is seen when the edits are read: one read for both.
             try:
-                room = self._room(namespace, VectorSpace(fingerprint, len(vector)))
-                return self._hits(room, vector, k, accept)
+                return self._hits(room, vector, k, accept, latest=True)
             except _Moved:
-                continue
+                pass
+        space = VectorSpace(fingerprint, len(vector))
+        while True:
+            with suppress(_Moved):
+                return self._hits(self._room(namespace, space), vector, k, accept, latest=False)
 
     def index(self, namespace: str) -> VectorIndex | None:
         """Return the index of a namespace that this process has searched."""
@@ -114,78 +137,92 @@ class Searcher:
         vector: Vectors,
         k: int,
         accept: Callable[[Edit], bool] | None,
+        *,
+        latest: bool,
     ) -> list[tuple[Edit, float]]:
+        """Search the index as it is; with `latest` only if that is the latest revision."""
+        view, take = room.index.view, k
+        demanded = view.revision if latest else None
         hits: list[tuple[Edit, float]] = []
-        for part in self._ranked(room, vector, k):
-            found = self._edits(room, [key for key, _ in part])
-            for key, score in part:
-                edit = found.get(key)  # none if purged since the index was read
-                if edit is not None and (accept is None or accept(edit)):
-                    hits.append((edit, score))
-                    if len(hits) == k:
-                        return hits
+        for portion in view.ranked(vector, first=k, fetch=partial(self._vectors, room)):
+            for start in range(0, len(portion) or 1, take):
+                part = portion[start : start + take]
+                found = self._edits(room, [key for key, _ in part], demanded)
+                demanded = None  # from here on others may write
+                for key, score in part:
+                    edit = found[key]  # none if purged since the index was read
+                    if edit is not None and (accept is None or accept(edit)):
+                        hits.append((edit, score))
+                        if len(hits) == k:
+                            return hits
+            take *= 2
         return hits
 
-    def _ranked(
-        self, room: _Room, vector: Vectors, first: int
-    ) -> Iterator[list[tuple[int, float]]]:
-        """Yield the keys of all edits with their scores, best first, in growing portions."""
+    def _edits(
+        self, room: _Room, keys: Sequence[int], demanded: int | None
+    ) -> dict[int, Edit | None]:
+        """Return stored versions by their keys.
 
-        def fetch(keys: Sequence[int]) -> dict[int, bytes]:
-            return self._vectors(room, keys)
-
-        take = first
-        with whole_vectors(self._database.name):
-            for portion in room.index.ranked(vector, first=first, fetch=fetch):
-                for start in range(0, len(portion), take):
-                    yield portion[start : start + take]
-                take *= 2
-
-    def _edits(self, room: _Room, keys: Sequence[int]) -> dict[int, Edit]:
-        """Return stored versions by their keys."""
+        Raises:
+            _Moved: A room does not show the `demanded` revision, or the ledger's content.
+        """
         # Taken before reading: what a purge empties in the meantime is another one.
         remembered = room.remembered
-        found = {key: remembered[key] for key in keys if key in remembered}
-        missing = [key for key in keys if key not in found]
-        if missing:
-            for row in self._versions(room, missing):
-                edit = found[row["key"]] = decode(row)
-                # Not what a caller could change from within.
-                if not any(isinstance(v, dict | list) for v in edit.metadata.values()):
-                    if len(remembered) >= _REMEMBERED:
-                        remembered.clear()
-                    remembered[row["key"]] = edit
+        found = {key: remembered.get(key) for key in keys}
+        missing = [key for key, edit in found.items() if edit is None]
+        if not missing:
+            if demanded is not None:
+                self._demand(room, demanded)
+            return found
+        for start in range(0, len(missing), _AT_ONCE):
+            part = missing[start : start + _AT_ONCE]
+            rows = self._database.read(_versions_and_state(len(part)), (room.namespace, *part))
+            room.check(rows[0], demanded)
+            for row in rows:
+                if row["key"] is not None:
+                    found[row["key"]] = decode_values(row[4:], room.namespace)
+        if len(remembered) + len(missing) > _REMEMBERED:
+            remembered.clear()
+        remembered.update(
+            (key, edit) for key in missing if (edit := found[key]) and _is_frozen(edit)
+        )
         return found
 
-    def _versions(self, room: _Room, keys: Sequence[int]) -> Iterator[sqlite3.Row]:
-        for start in range(0, len(keys), _AT_ONCE):
-            part = keys[start : start + _AT_ONCE]
-            # Not as JSON: to take that apart costs as much as to look up a few rows.
-            statement = _SOME_VERSIONS.format(marks=", ".join("?" * len(part)))
-            yield from self._database.read(statement, (room.namespace, *part))
+    def _demand(self, room: _Room, revision: int) -> None:
+        """Check that a room shows the latest revision, which is the one given.
+
+        Raises:
+            _Moved: It does not.
+        """
+        connection, mark = self._database.mark()
+        if room.marks.get(connection) == mark:
+            return  # nobody has committed anything since the last check
+        room.check(self._database.read(_STATE, (room.namespace,))[0], revision)
+        room.marks[connection] = mark
 
     def _vectors(self, room: _Room, keys: Sequence[int]) -> dict[int, bytes]:
-        with self._database.reading() as connection:
-            self._same(room, connection)
-            return dict(connection.execute(_SOME_VECTORS, (json.dumps(keys),)).fetchall())
+        from lte_chains.index.scores import vectors_in
 
-    def _same(self, room: _Room, connection: sqlite3.Connection) -> tuple[int, str | None]:
-        """Return the ledger's revision and space, if the content is still what the room is of."""
-        head, recorded, epoch = connection.execute(_STATE, {"namespace": room.namespace}).fetchone()
-        if (recorded, epoch) != (room.space, room.epoch):
-            raise _Moved
-        return head, recorded
+        with self._database.reading() as connection:
+            room.check(connection.execute(_STATE, (room.namespace,)).fetchone())
+            found = dict(connection.execute(_SOME_VECTORS, (json.dumps(keys),)).fetchall())
+        with whole_vectors(self._database.name):
+            for stored in found.values():
+                vectors_in(stored, room.index.dimension)
+        return found
 
     def _room(self, namespace: str, space: VectorSpace) -> _Room:
         """Return what is known of a namespace, no older than the ledger was at the call."""
         from lte_chains.index import VectorIndex
 
-        [(head, recorded, epoch)] = self._database.read(_STATE, {"namespace": namespace})
+        [(head, recorded, epoch)] = self._database.read(_STATE, (namespace,))
         slot = (os.getpid(), namespace)
         room = self._rooms.get(slot)
-        check_space(parse_space(recorded) or space, space)
+        known = parse_space(recorded)
+        check_space(known or space, space)
         if room is None or (room.space, room.epoch) != (recorded, epoch):
-            room = _Room(namespace, recorded, epoch, VectorIndex(space.dimension))
+            mark = None if known is None else known.fingerprint
+            room = _Room(namespace, recorded, epoch, VectorIndex(space.dimension), mark)
             self._rooms[slot] = room
         if room.index.revision < head:
             with room.index.lock, self._database.reading() as connection:
@@ -195,9 +232,9 @@ class Searcher:
     def _catch_up(self, room: _Room, connection: sqlite3.Connection) -> None:
         """Apply the revisions that an index has not seen; the caller holds its lock."""
         index = room.index
-        head, recorded = self._same(room, connection)
-        if index.revision == 0 and recorded is not None:
-            self._saved.restore(room.namespace, recorded, index, connection)
+        head = room.check(connection.execute(_STATE, (room.namespace,)).fetchone())
+        if index.revision == 0 and room.space is not None:
+            self._saved.restore(room.namespace, room.space, index, connection)
         since = index.revision
         if head <= since:
             return
@@ -211,8 +248,22 @@ class Searcher:
                 index.rebuild(head, cursor.execute(LIVE_VECTORS, parameters))
             else:
                 index.update(head, cursor.execute(_CHANGED_VECTORS, parameters))
-        if recorded is not None:
-            self._saved.consider(room.namespace, recorded, index)
+        if room.space is not None:
+            self._saved.consider(room.namespace, room.space, index)
+
+
+@lru_cache
+def _versions_and_state(count: int) -> str:
+    """Return a statement that reads the state, and beside it as many versions by their keys."""
+    # Not as JSON: to take that apart costs as much as to look up a few rows.
+    marks = ", ".join("?" * count)
+    return f"""SELECT state.*, key, {", ".join(EDIT_COLUMNS)} FROM ({_STATE}) AS state
+        LEFT JOIN versions ON key IN ({marks}) AND digest IS NOT NULL"""  # noqa: S608
+
+
+def _is_frozen(edit: Edit) -> bool:
+    """Tell whether a caller cannot change an edit from within."""
+    return not any(isinstance(value, dict | list) for value in edit.metadata.values())
 
 
 @contextmanager

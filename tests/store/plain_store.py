@@ -182,7 +182,7 @@ class PlainStore:
         for key, version in room.versions.items():
             if key in room.live.items():
                 own = np.atleast_2d(version.vectors).astype(np.float64)
-                score = max((own * vector).sum(axis=1))
+                score = max(np.vecdot(own, vector.astype(np.float64)))
                 found.append((version.edit, float(np.clip(score, -1.0, 1.0))))
         return sorted(found, key=lambda hit: -hit[1])[:k]
 

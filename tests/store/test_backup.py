@@ -120,6 +120,24 @@ def test_a_backup_needs_a_place(path: Path, bad: object) -> None:
         assert targets(memory) == ["x"]
 
 
+def test_a_backup_of_other_pages_is_restored_into_an_open_memory(path: Path, copy: Path) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([fact(n) for n in range(50)])
+        memory.backup(copy)
+        with sqlite3.connect(copy, isolation_level=None) as older:
+            older.execute("PRAGMA page_size = 4096")
+            older.execute("VACUUM")
+            assert older.execute("PRAGMA page_size").fetchone() == (4096,)
+        older.close()
+        memory.add_edits([fact(60)])
+        EditMemory.restore(copy, path)
+        assert len(memory.edits()) == 50
+        assert memory.search_edits("Fact number 7 is")[0].edit.prompt == "Fact number 7 is"
+    with sqlite3.connect(path) as restored:
+        assert restored.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    restored.close()
+
+
 def test_a_restored_memory_is_seen_by_those_who_have_it_open(path: Path, copy: Path) -> None:
     with open_memory(path) as memory, open_memory(path) as other:
         memory.add_edits([fact(n, "old") for n in range(30)])

@@ -21,6 +21,7 @@ from psycopg.rows import dict_row
 from sqlalchemy import Connection, text
 
 from lte_chains.edit import Edit
+from lte_chains.index.scores import exact
 from lte_chains.store.base import Vectors, VectorSpace
 from lte_chains.store.postgres.database import BUSY_SECONDS, PostgresDatabase, driver
 from lte_chains.store.postgres.vectors import space_of
@@ -149,9 +150,7 @@ def _ranked(room: Room, rows: list[dict[str, Any]], vector: Vectors) -> list[tup
     if not rows:
         return []
     vectors = np.stack([row["vector"].to_numpy() for row in rows])
-    # Row by row in double precision, as the SQLite store does: a score depends on the
-    # vectors alone.
-    scores = np.clip((vectors.astype(np.float64) * vector).sum(axis=1), -1.0, 1.0)
+    scores = exact(vectors, vector)
     best: dict[int, float] = {}
     for row, score in zip(rows, scores.tolist(), strict=True):
         best[row["key"]] = max(score, best.get(row["key"], -1.0))
