@@ -20,7 +20,7 @@ import statistics
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +170,8 @@ class Bench:
     ) -> tuple[Questions, dict[str, str]]:
         key = repr((path, sorted(settings.items(), key=str)))
         if key not in self._made:
-            questions = make_questions(path, limit=self._limit, **settings)
+            # Fluency takes longer than all else, and is not shown.
+            questions = replace(make_questions(path, limit=self._limit, **settings), free=())
             self._made[key] = questions, answer_unedited(self.base, questions)
         return self._made[key]
 
