@@ -143,6 +143,8 @@ def test_a_run_leaves_all_that_it_promises(families: dict[str, Path], tmp_path: 
     run = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     assert run["result"]["train_loss"] == record.train_loss
     assert load_model(tmp_path / "run" / "model", max_new_tokens=2).invoke("Who runs Acme?")
+    config = json.loads((tmp_path / "run" / "model" / "config.json").read_text(encoding="utf-8"))
+    assert config["use_cache"]
 
 
 def test_an_adapter_opens_on_its_base_and_changes_it(

@@ -89,7 +89,6 @@ def make_trainer(
     # Under autocast trained weights stay in float32; those that LoRA freezes may be in half size.
     frozen_in_half = recipe.lora is not None and arguments.bf16
     model = load_module(source, torch.bfloat16 if frozen_in_half else torch.float32)
-    model.config.use_cache = False
     if recipe.compile and arguments.use_cpu:
         # Compiled for a CPU, plain attention trains faster than the fused kernel.
         model.set_attn_implementation("eager")

@@ -82,7 +82,7 @@ class InventedRows:
             "inverse": self._inverse,
             "hop": self._hop,
             "hop_in_two_edits": self._hop_in_two_edits,
-            "fact": self._fact,
+            "fact": lambda: [Prompt(()).row(self._known("fact"), (), "unedited")],
             "fact_beside_edits": self._fact_beside_edits,
             "unknown_beside_edits": self._unknown_beside_edits,
             "fact_edited": lambda: self._applied("fact_edited", self._wording_of_a_fact()),
@@ -232,9 +232,6 @@ class InventedRows:
         own = self._rng.random() < 0.7
         forms = self._own_fact_forms[relation] if own else self._fact_forms[relation]
         return self._rng.choice(forms).format(s=subject)
-
-    def _fact(self) -> list[ParallelRow]:
-        return [Prompt(()).row(self._known("fact"), (), "unedited")]
 
     def _fact_beside_edits(self) -> list[ParallelRow]:
         """Ask for a known fact with only irrelevant edits before it."""
