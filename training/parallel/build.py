@@ -167,9 +167,9 @@ class _RowMaker:
             (edit for case in cases for edit in case.edits), show_progress=self.show_progress
         )
         jobs = self._jobs(cases)
-        beside = self._irrelevant_jobs(jobs)
         prompts = self._prompts(jobs)
         counts = spread(len(prompts), self.config.extras, self.rng)
+        beside = self._irrelevant_jobs(jobs)
         rows: list[ParallelRow] = []
         steps = in_batches(
             list(zip(prompts, counts, strict=True)),
