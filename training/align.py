@@ -162,6 +162,7 @@ def _fine_tune(
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             if len(rows) > 1 and not judged(trainer.state):
                 trainer.evaluate()
+            trainer.model.config.use_cache = True  # off while training, but not for who generates
             trainer.save_model(str(saved))
         trainer.accelerator.wait_for_everyone()
         return list(trainer.state.log_history)
