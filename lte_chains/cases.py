@@ -214,9 +214,9 @@ def _mark(probe: Probe, new: tuple[str, ...], old: tuple[str, ...]) -> Probe:
     """
     if probe.kind != "Relation_Specificity":
         return probe
-    is_new = any(alias_match(answer, new) for answer in probe.answers)
-    is_old = any(alias_match(answer, old) for answer in probe.answers)
-    only_old = any(
-        alias_match(answer, old) and not alias_match(answer, new) for answer in probe.answers
+    matched = [(alias_match(answer, new), alias_match(answer, old)) for answer in probe.answers]
+    return replace(
+        probe,
+        mislabelled=any(is_old and not is_new for is_new, is_old in matched),
+        asks_again=any(is_new or is_old for is_new, is_old in matched),
     )
-    return replace(probe, mislabelled=only_old, asks_again=is_new or is_old)

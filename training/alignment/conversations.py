@@ -95,11 +95,10 @@ def tokenised(
         DataError: None fits.
         ModelError: The chat template refuses a conversation.
     """
-    marked = marks_answers(tokenizer)
+    learned = _marked if marks_answers(tokenizer) else _last_answers
     rows: list[TokenisedRow] = []
     for start in range(0, len(conversations), _AT_ONCE):
         chunk = list(conversations[start : start + _AT_ONCE])
-        learned = _marked if marked else _last_answers
         rows += [
             {
                 "input_ids": ids,
@@ -120,6 +119,17 @@ def tokenised(
     return rows
 
 
+def common_beginning(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two rows begin with alike.
+
+    Example:
+        >>> common_beginning([5, 6, 7], [5, 6, 8, 9])
+        2
+    """
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
 def _marked(chunk: list[Conversation], tokenizer: Any) -> Iterator[tuple[list[int], list[int]]]:
     """Yield tokens, and which of them the template says the assistant said."""
     made = _templated(chunk, tokenizer, return_assistant_tokens_mask=True)
@@ -133,10 +143,7 @@ def _last_answers(
     asked = [turns[:-1] for turns in chunk]
     prompts = _templated(asked, tokenizer, add_generation_prompt=True)["input_ids"]
     for prompt, ids in zip(prompts, _templated(chunk, tokenizer)["input_ids"], strict=True):
-        common = next(
-            (at for at, pair in enumerate(zip(prompt, ids, strict=False)) if pair[0] != pair[1]),
-            len(prompt),
-        )
+        common = common_beginning(prompt, ids)
         yield ids, [0] * common + [1] * (len(ids) - common)
 
 

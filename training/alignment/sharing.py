@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from lte_chains.training.alignment.conversations import IGNORED
+from lte_chains.training.alignment.conversations import IGNORED, common_beginning
 
 _WORTH_SHARING = 0.4
 """Rows are joined if they have at least this share of the shorter one in common."""
@@ -119,7 +119,7 @@ def _joined(family: Family, row: Row, length: int) -> bool:
     """Add a row to a family that it is like enough."""
     last = family.rows[-1]
     bound = min(family.common, row.sharable())
-    common = _common(last.input_ids, row.input_ids, bound)
+    common = common_beginning(last.input_ids[:bound], row.input_ids[:bound])
     if common < _WORTH_SHARING * min(len(last.input_ids), len(row.input_ids)):
         return False
     joined = Family([*family.rows, row], common)
@@ -127,10 +127,6 @@ def _joined(family: Family, row: Row, length: int) -> bool:
         return False
     family.rows, family.common = joined.rows, common
     return True
-
-
-def _common(one: Sequence[int], other: Sequence[int], bound: int) -> int:
-    return next((at for at in range(bound) if one[at] != other[at]), bound)
 
 
 def pack(found: Iterable[Family], length: int) -> list[list[Family]]:
