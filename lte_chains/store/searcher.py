@@ -60,8 +60,8 @@ class _Room:
     """Whose vectors they are; None before the first edit."""
     remembered: dict[int, Edit] = field(default_factory=dict)
     """Edits by the key of their version, which never changes."""
-    marks: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """What each connection saw before the index was last found to be up to date."""
+    marks: dict[int, tuple[tuple[int, int], int]] = field(default_factory=dict)
+    """What each connection saw before a revision was last found to be the latest, and which."""
 
     def fits(self, fingerprint: str, dimension: int) -> bool:
         """Tell whether vectors are known to be of the stored vectors' space."""
@@ -195,10 +195,11 @@ class Searcher:
             _Moved: It does not.
         """
         connection, mark = self._database.mark()
-        if room.marks.get(connection) == mark:
-            return  # nobody has committed anything since the last check
+        # With the revision: another thread may have brought the index further than our view of it.
+        if room.marks.get(connection) == (mark, revision):
+            return  # nobody has committed anything since this revision was found to be the latest
         room.check(self._database.read(_STATE, (room.namespace,))[0], revision)
-        room.marks[connection] = mark
+        room.marks[connection] = mark, revision
 
     def _vectors(self, room: _Room, keys: Sequence[int]) -> dict[int, bytes]:
         from lte_chains.index.scores import vectors_in
