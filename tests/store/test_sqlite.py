@@ -16,6 +16,7 @@ from lte_chains.edit import Edit
 from lte_chains.errors import StoreError
 from lte_chains.memory import EditMemory
 from lte_chains.store import EditStore, SQLiteStore
+from lte_chains.store.searcher import _Moved
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 EMBEDDINGS = BagOfWordsEmbeddings(dim=32)
@@ -168,3 +169,19 @@ def test_a_forked_child_works_on_the_file_beside_its_parent(path: Path) -> None:
     command = [sys.executable, "-c", textwrap.dedent(script), str(path)]
     subprocess.run(command, check=True, timeout=60)
     assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_view_from_before_a_change_is_not_the_latest_because_a_newer_one_is(path: Path) -> None:
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        memory.add_edits([fact(1)])
+        memory.search_edits("Fact number 1 is")
+        searcher = memory._shared.store._searcher
+        [room] = searcher._rooms.values()
+        before = room.index.view.revision
+        memory.add_edits([fact(1, "y")])
+        for _ in range(3):  # another thread's: it brings the index on, and marks it as checked
+            [found] = memory.search_edits("Fact number 1 is")
+            assert found.edit.target_new == "y"
+        searcher._demand(room, room.index.view.revision)
+        with pytest.raises(_Moved):
+            searcher._demand(room, before)
