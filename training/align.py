@@ -38,7 +38,7 @@ from lte_chains.training.alignment.progress import (
     progress_callback,
     save_loss_curve,
 )
-from lte_chains.training.alignment.recipe import AlignmentRecipe
+from lte_chains.training.alignment.recipe import AlignmentRecipe, recipes_before
 from lte_chains.training.alignment.trainer import (
     judged,
     last_checkpoint,
@@ -64,7 +64,8 @@ def align(
 
     `out` then holds ``model/`` (an adapter or weights with tokenizer and model
     card, for `load_model`), ``loss.png``, ``log.jsonl``, ``run.json``, the
-    TensorBoard logs ``logs/``, and ``checkpoints/``, which may be deleted.
+    TensorBoard logs ``logs/``, and ``checkpoints/``, which may be deleted. The same of
+    each recipe that runs before (`AlignmentRecipe.after`) is in ``before/NAME/``.
 
     Args:
         recipe: What to do; see `read_recipe`.
@@ -87,6 +88,29 @@ def align(
         MissingExtraError: TRL or another part of ``lte-chains[train]`` is not installed.
     """
     out = Path(out)
+    begin = recipe.model
+    for earlier in recipes_before(recipe):
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            raise ConfigError(
+                f"recipe {recipe.name!r} runs after another, which one process does alone: run "
+                f"{earlier.name!r} first, and this one without 'after' and with --model"
+            )
+        folder = out / "before" / earlier.name
+        _align(earlier, data, folder, begin, None, show_progress=show_progress)
+        begin = str(folder / "model")
+    return _align(recipe, data, out, begin, evaluate_on, show_progress=show_progress)
+
+
+def _align(
+    recipe: AlignmentRecipe,
+    data: str | Path,
+    out: Path,
+    begin: str,
+    evaluate_on: str | Path | None,
+    *,
+    show_progress: bool,
+) -> RunRecord | None:
+    """Train by one recipe, from the model `begin`."""
     if recipe.data is not None and not has_rows(data):
         data = prepare(recipe.data, data, out / "data", seed=recipe.seed)
     files = [read_conversations(path) for path in data_files(data)]
@@ -95,7 +119,7 @@ def align(
 
     # The arguments come before the model: they tell transformers to load it in shards.
     arguments = training_arguments(recipe, out, has_dev=len(files) > 1)
-    source = locate(recipe.model)
+    source = locate(begin)
     tokenizer = load_tokenizer(source)
     kept = [tokenised(f.conversations, tokenizer, max_length=recipe.max_length) for f in files]
 

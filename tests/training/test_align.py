@@ -199,6 +199,26 @@ def test_a_resumed_run_takes_the_steps_of_an_uninterrupted_one(
     assert before.read_bytes() == after.read_bytes()
 
 
+def test_a_recipe_goes_on_from_the_weights_of_the_one_before(
+    families: dict[str, Path], tmp_path: Path
+) -> None:
+    rows = save_rows(tmp_path / "rows.jsonl", copies=2)
+    first = shrunk("qwen-chat-7b-full", families, max_steps=2, learning_rate=0.01)
+    (tmp_path / "first.yaml").write_text(first.to_yaml(), encoding="utf-8")
+    changes = {"name": "second", "after": str(tmp_path / "first.yaml"), "learning_rate": 1e-9}
+    second = change_recipe(first, **changes)
+    record = align(second, rows, tmp_path / "run")
+    assert record is not None
+    assert record.to_json()["base_model"] == families["qwen2"].name
+    begun = steps_of(tmp_path / "run" / "before" / first.name)
+    assert steps_of(tmp_path / "run")[0]["loss"] < begun[0]["loss"]
+    moved, kept = (
+        load_model(tmp_path / "run" / folder / "model", max_new_tokens=4).invoke("Who runs Acme?")
+        for folder in (f"before/{first.name}", ".")
+    )
+    assert moved.text == kept.text
+
+
 def test_a_folder_with_another_run_is_refused(families: dict[str, Path], tmp_path: Path) -> None:
     recipe = shrunk("qwen-chat-7b-full", families, max_steps=1)
     align(recipe, save_rows(tmp_path / "rows.jsonl", copies=2), tmp_path / "run")

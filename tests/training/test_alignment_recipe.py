@@ -12,6 +12,7 @@ from lte_chains.training.alignment.recipe import (
     change_recipe,
     parse_recipe,
     read_recipe,
+    recipes_before,
     shipped_recipes,
 )
 
@@ -86,6 +87,29 @@ def test_a_changed_recipe_is_checked_and_has_another_digest() -> None:
     assert change_recipe(recipe, epochs=1).digest != recipe.digest == parse_recipe(SMALL).digest
     with pytest.raises(ConfigError, match="batch_size"):
         change_recipe(recipe, batch_size=0)
+
+
+def test_recipes_that_are_run_before_are_those_of_the_same_model(tmp_path: Path) -> None:
+    for name, more in {"first": {}, "second": {"after": str(tmp_path / "first.yaml")}}.items():
+        recipe = parse_recipe({**SMALL, "name": name, **more})
+        (tmp_path / f"{name}.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
+    third = change_recipe(recipe, name="third", model="mine", after=str(tmp_path / "second.yaml"))
+    before = recipes_before(third)
+    assert [(one.name, one.model) for one in before] == [("first", "mine"), ("second", "mine")]
+    assert recipes_before(before[0]) == []
+
+
+def test_a_recipe_never_comes_after_itself_or_an_adapter(tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    recipe = parse_recipe({**SMALL, "after": str(file)})
+    file.write_text(recipe.to_yaml(), encoding="utf-8")
+    with pytest.raises(ConfigError, match="after itself"):
+        recipes_before(recipe)
+    lora = {"rank": 2, "alpha": 2, "target_modules": ["q_proj"]}
+    adapter = change_recipe(recipe, name="adapter", after=None, lora=lora)
+    file.write_text(adapter.to_yaml(), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"lora\.merge"):
+        recipes_before(recipe)
 
 
 def test_a_recipe_reads_back_from_its_own_yaml() -> None:

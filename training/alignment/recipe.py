@@ -63,6 +63,8 @@ class AlignmentRecipe:
     """What the run is called; also the folder of its results."""
     model: _Text
     """The model to begin with, as `load_model` takes it."""
+    after: _Text | None = None
+    """A recipe, as `read_recipe` takes it, that is run first: this one goes on from its weights."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the order of the rows, of new weights and of dropout."""
     epochs: Annotated[float, Field(gt=0)] = 3.0
@@ -175,6 +177,28 @@ def parse_recipe(content: object, *, where: str = "the recipe") -> AlignmentReci
         mistakes = [f"- {_describe(mistake)}" for mistake in error.errors()]
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise ConfigError("\n".join([f"{where} has {count}:", *mistakes])) from error
+
+
+def recipes_before(recipe: AlignmentRecipe) -> list[AlignmentRecipe]:
+    """Return the recipes that are run before this one, the first one first, for the same model.
+
+    Raises:
+        ConfigError: One is missing or wrong, comes after itself, or ends in an adapter.
+    """
+    before: list[AlignmentRecipe] = []
+    names = {recipe.name}
+    while (source := before[0].after if before else recipe.after) is not None:
+        earlier = change_recipe(read_recipe(source), model=recipe.model)
+        if earlier.name in names:
+            raise ConfigError(f"recipe {earlier.name!r} comes after itself: change its 'after'")
+        if earlier.lora is not None and not earlier.lora.merge:
+            raise ConfigError(
+                f"recipe {earlier.name!r} ends in an adapter, and {recipe.name!r} goes on from "
+                "weights: set its lora.merge to true"
+            )
+        names.add(earlier.name)
+        before.insert(0, earlier)
+    return before
 
 
 def change_recipe(recipe: AlignmentRecipe, **changes: Any) -> AlignmentRecipe:

@@ -14,11 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from lte_chains.errors import ConfigError
 from lte_chains.training.parallel.aliases import draw_alias
 from lte_chains.training.parallel.build import ParallelRow, Variant
-from lte_chains.training.parallel.connections import (
-    Step,
-    connections,
-    leads_on_in_training,
-)
+from lte_chains.training.parallel.confusable import ConfusableEdits
+from lte_chains.training.parallel.connections import connections
+from lte_chains.training.parallel.hops import Hops
 from lte_chains.training.parallel.instructed import InstructedRows
 from lte_chains.training.parallel.told import Asked, Prompt, Told
 from lte_chains.training.pretraining.phrasing import Phrasing
@@ -64,14 +62,15 @@ class InventedRows:
         self._extras, self._shuffle, self._questions = extras, shuffle, questions
         self._plain = RowMaker(phrasing, facts, fact_forms, rng)
         self._own_fact_forms = fact_wordings()
-        self._steps, self._properties, self._inverse_forms = connections()
+        steps, properties, self._inverse_forms = connections()
         instructed = InstructedRows(phrasing, rng)
         self._by_property: dict[str, list[Fact]] = {}
         for fact in facts:
             self._by_property.setdefault(fact.relation, []).append(fact)
-        self._by_subject: dict[str, list[Fact]] = {}
-        for fact in facts:
-            self._by_subject.setdefault(fact.subject, []).append(fact)
+        self._hops = Hops(phrasing, steps, properties, facts, self._own_fact_forms, fact_forms, rng)
+        confusable = ConfusableEdits(
+            phrasing, self._inverse_forms, self._own_fact_forms, self._by_property, rng
+        )
         self.kinds: dict[str, Callable[[], list[ParallelRow]]] = {
             "own": lambda: self._applied("own", phrasing.own()),
             "harvested": lambda: self._applied("harvested", phrasing.real(), invent=True),
@@ -80,6 +79,8 @@ class InventedRows:
             "alias": self._alias,
             "unknown_alias": self._unknown_alias,
             "inverse": self._inverse,
+            "asked_back": lambda: self._of_many(confusable.asked_back),
+            "alike": lambda: self._of_many(confusable.alike),
             "hop": self._hop,
             "hop_in_two_edits": self._hop_in_two_edits,
             "fact": lambda: [Prompt(()).row(self._known("fact"), (), "unedited")],
@@ -182,56 +183,14 @@ class InventedRows:
 
     def _hop(self) -> list[ParallelRow]:
         """Ask what goes on from an edit's target by a fact that the base knows."""
-        rng = self._rng
-        while True:
-            step = rng.choice(self._steps)
-            known = self._by_property.get(rng.choice(self._properties[step.object]), [])
-            if known and leads_on_in_training((fact := rng.choice(known)).subject):
-                break
-        subject = self._subject_for(step)
-        allowed = self._properties[step.object]
-        onward = [f for f in self._by_subject[fact.subject] if f.relation in allowed]
-
-        def ask() -> Asked:
-            further = rng.choice(onward)
-            phrase = rng.choice(step.phrase).format(s=subject)
-            question = self._asked_about(further.relation, phrase)
-            return Asked("hop", question, further.object)
-
-        text = f"{self._phrasing.stated(step.edit, subject)} {fact.subject}"
-        about = Wording(step.phrase[0], step.edit, step.edit, "entity")
-        return self._asked_of([Told(text, ask)], self._others(about, subject))
+        hop = self._hops.by_a_known_fact()
+        return self._asked_of(hop.told, self._others(hop.about, hop.subject))
 
     def _hop_in_two_edits(self) -> list[ParallelRow]:
-        """Ask what goes on from an edit's target by another edit."""
-        rng = self._rng
-        step = rng.choice(self._steps)
-        relation = rng.choice(self._properties[step.object])
-        subject, between = self._subject_for(step), self._names.entity()
-        known = self._by_property.get(relation) or self._facts
-        target = rng.choice(known).object if rng.random() < 0.5 else self._names.entity()
-
-        def ask() -> Asked:
-            question = self._asked_about(relation, rng.choice(step.phrase).format(s=subject))
-            return Asked("hop_in_two_edits", question, target)
-
-        first = f"{self._phrasing.stated(step.edit, subject)} {between}"
-        second = f"{rng.choice(self._own_fact_forms[relation]).format(s=between)} {target}"
-        about = Wording(relation, step.edit, step.edit, "entity")
-        others = self._others(about, subject)[: rng.choice((0, 1, 1))]
-        return self._asked_of([Told(first, ask), Told(second)], others)
-
-    def _subject_for(self, step: Step) -> str:
-        """Draw an edit's subject: for a taught property now and then one that the base knows."""
-        known = self._by_property.get(step.property or "")
-        if known and self._rng.random() < 0.5:
-            return self._rng.choice(known).subject
-        return self._names.subject()
-
-    def _asked_about(self, relation: str, subject: str) -> str:
-        own = self._rng.random() < 0.7
-        forms = self._own_fact_forms[relation] if own else self._fact_forms[relation]
-        return self._rng.choice(forms).format(s=subject)
+        """Ask what goes on from an edit's target by another edit, with one more or none beside."""
+        hop = self._hops.by_another_edit()
+        others = self._others(hop.about, hop.subject)[: self._rng.choice((0, 1, 1))]
+        return self._asked_of(hop.told, others)
 
     def _fact_beside_edits(self) -> list[ParallelRow]:
         """Ask for a known fact with only irrelevant edits before it."""
@@ -271,7 +230,7 @@ class InventedRows:
         if other.subject == fact.subject:
             return self._told(self._phrasing.own(), fact.subject)
         target = rng.choice(self._by_property[other.relation]).object
-        text = f"{self._asked_about(other.relation, other.subject)} {target}"
+        text = f"{self._hops.asked_about(other.relation, other.subject)} {target}"
         return Told(text, lambda: Asked("fact_edited", self._asked(other), target))
 
     def _wording_of_a_fact(self) -> Wording:
@@ -321,6 +280,11 @@ class InventedRows:
             self._other(wording, self._names.subject()) for _ in range(self._rng.choice((0, 1, 2)))
         ]
         return self._asked_of([], edits, first=Asked(kind, row.user, row.answer))[:1]
+
+    def _of_many(self, make: Callable[[int], list[Told]]) -> list[ParallelRow]:
+        """Ask of edits that are made together, the first before the others."""
+        first, *others = make(1 + self._number_of_others())
+        return self._asked_of([first], others)
 
     def _others(self, wording: Wording, subject: str) -> list[Told]:
         return [self._other(wording, subject) for _ in range(self._number_of_others())]

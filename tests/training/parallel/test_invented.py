@@ -174,3 +174,25 @@ def test_other_names_are_of_one_edit_only(make: Make) -> None:
         if row.kind == "alias":
             [place] = row.own_places
             assert row.facts[place].endswith(row.answer)
+
+
+def test_edits_are_asked_back_by_targets_that_no_other_of_the_prompt_has(make: Make) -> None:
+    backwards = 0
+    for row in make(questions=4, extras=(0.0, 0.0, 1.0)).rows({"asked_back": 60}):
+        if row.kind == "asked_back":
+            [place] = row.own_places
+            assert row.answer in row.facts[place]
+            if not row.facts[place].endswith(row.answer):
+                backwards += 1
+                assert len([f for f in row.facts if f.endswith(row.facts[place][-12:])]) == 1
+    assert backwards > 60
+
+
+def test_edits_that_are_alike_share_words_and_are_told_apart(make: Make) -> None:
+    shared = 0
+    for row in make(extras=(0.0, 0.0, 1.0)).rows({"alike": 60}):
+        [place] = row.own_places
+        assert row.facts[place].endswith(row.answer)
+        own = set(row.facts[place].split())
+        shared += any(own & set(fact.split()) for fact in row.facts if fact != row.facts[place])
+    assert shared > 50
