@@ -1,11 +1,12 @@
 """Look for good settings of each method of editing, with the same budget for all.
 
-    python benchmarks/tune_editors.py --data train.json --train-data other.json --rows 40
+    python benchmarks/tune_editors.py --data recent.json --data counterfact.json --rows 8
 
-Every method gets at most eight settings, each tried on the same rows, which must
-not be those that are reported on. The best by the harmonic mean of edit success,
+Every method gets at most eight settings, each tried on the same rows (so many of each
+file), which must not be those that are reported on. The best by the harmonic mean of edit success,
 rephrase, portability and locality wins. Everything that was tried, with its
-figures, goes into --out, one JSON file a method; what is there is not tried again.
+figures, goes into --out, one JSON file a method; what is there is not tried again. The
+best of all methods are in settings.yaml, for `lte-chains evaluate … --settings`.
 MEND, SERAC and InstructEdit are tuned where they are trained: `--editors` names a
 folder for each setting, as ``name=folder``.
 """
@@ -18,6 +19,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from lte_chains.cases import Case, read_cases
 from lte_chains.embeddings import default_embeddings
@@ -59,17 +62,17 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "lora": [
         {"rank": rank, "learning_rate": rate, "steps": 40}
         for rank in (4, 16)
-        for rate in (5e-4, 1e-3, 2e-3, 5e-3)
+        for rate in (2e-4, 5e-4, 1e-3, 2e-3)
     ],
     "rome": [
-        {"depth": depth, "search": {"steps": 60, "learning_rate": rate, "largest": largest}}
-        for depth in (0.2, 0.4)
-        for rate, largest in ((0.5, 4.0), (0.2, 4.0), (0.5, 20.0), (0.2, 20.0))
+        {"depth": depth, "search": {"steps": 60, "largest": largest, "decay": decay}}
+        for depth in (0.0, 0.2)
+        for largest, decay in ((4.0, 0.5), (20.0, 0.5), (20.0, 0.05), (40.0, 0.0))
     ],
     "memit": [
-        {"depth": depth, "hold": hold, "search": {"steps": 60, "largest": largest}}
-        for depth in (0.4, 0.6)
-        for hold, largest in ((0.1, 4.0), (0.01, 4.0), (0.1, 20.0), (0.01, 20.0))
+        {"depth": depth, "hold": hold, "search": {"steps": 60, "largest": 20.0, "decay": decay}}
+        for depth in (0.2, 0.4)
+        for hold, decay in ((0.1, 0.5), (0.1, 0.05), (0.01, 0.05), (0.001, 0.05))
     ],
 }
 """What is tried, by method."""
@@ -78,7 +81,7 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, Any]]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try the settings and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, help="rows to tune on")
+    parser.add_argument("--data", type=Path, action="append", default=[], help="rows to tune on")
     parser.add_argument("--train-data", type=Path, action="append", default=[])
     parser.add_argument("--model", default="lte-tiny-base")
     parser.add_argument("--methods", default=",".join(SETTINGS))
@@ -86,12 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=40)
     parser.add_argument("--out", type=Path, default=Path("runs/tune-editors"))
     options = parser.parse_args(arguments)
-    if options.data is None:
+    if not options.data:
         print("nothing to tune on: give --data (KnowEdit-style rows that are not reported on)")
         return 0
     model = load_model(options.model, max_new_tokens=ANSWER_TOKENS, batch_size=32)
-    makers = _makers(model, train_cases(options.train_data, held_out=[options.data]))
-    cases = read_cases(options.data, limit=options.rows)
+    makers = _makers(model, train_cases(options.train_data, held_out=options.data))
+    cases = [case for path in options.data for case in read_cases(path, limit=options.rows)]
     original = ask(Unedited(model), cases, batch_size=32)
     wanted = {name: SETTINGS[name] for name in options.methods.split(",") if name}
     for given in options.editors:
@@ -108,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(name, tried[-1], flush=True)
         if tried:
             print(name, "best:", max(tried, key=_worth)["setting"], flush=True)
+            _write_settings(options.out)
     return 0
 
 
@@ -169,14 +173,23 @@ def _write(path: Path, name: str, options: Any, tried: Sequence[Mapping[str, Any
     record = {
         "method": name,
         "model": options.model,
-        "data": options.data.name,
-        "rows": options.rows,
+        "data": [path.name for path in options.data],
+        "rows_of_each": options.rows,
         "budget": BUDGET,
         "tried": list(tried),
         "best": max(tried, key=_worth)["setting"],
         **environment(),
     }
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_settings(out: Path) -> None:
+    """Gather the best settings of all methods that were tuned, other than trained ones."""
+    records = [json.loads(path.read_text("utf-8")) for path in sorted(out.glob("*.json"))]
+    best = {
+        record["method"]: record["best"] for record in records if "folder" not in record["best"]
+    }
+    (out / "settings.yaml").write_text(yaml.safe_dump(best, sort_keys=False), encoding="utf-8")
 
 
 if __name__ == "__main__":

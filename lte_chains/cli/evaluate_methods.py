@@ -37,6 +37,15 @@ EditorsOption = Annotated[
     Path | None,
     typer.Option(help="A folder of trained editors, from `align editors`.", file_okay=False),
 ]
+SettingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        help="Methods' settings in YAML, such as 'ft-m: {steps: 40}'; tune_editors.py writes one.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
 LteGateOption = Annotated[
     Literal["default", "trained", "similarity", "none"],
     typer.Option(
@@ -71,6 +80,7 @@ def compare(
     base: str | None,
     editors: Path | None,
     train_data: Sequence[Path],
+    settings: Path | None,
     results: Path | None,
     gate: str,
     k: int,
@@ -85,7 +95,14 @@ def compare(
     names = [name.strip() for name in methods.split(",") if name.strip()]
     config = ComparisonConfig(methods=names, regime=Regime.parse(regime), **options)
     resources = open_resources(
-        model, base=base, editors=editors, train_data=train_data, held_out=data, gate=gate, k=k
+        model,
+        base=base,
+        editors=editors,
+        train_data=train_data,
+        held_out=data,
+        settings=settings,
+        gate=gate,
+        k=k,
     )
     report = compare_methods(data, resources, config, results=results)
     if results is not None:
@@ -105,12 +122,14 @@ def open_resources(
     editors: Path | None,
     train_data: Sequence[Path],
     held_out: Path,
+    settings: Path | None = None,
     gate: str = "default",
     k: int,
 ) -> Resources:
     """Load what methods need, once."""
     from lte_chains.embeddings import default_embeddings
     from lte_chains.evaluation.editors import Resources
+    from lte_chains.evaluation.editors.settings import read_settings
     from lte_chains.evaluation.editors.train_cases import train_cases
     from lte_chains.evaluation.runner import ANSWER_TOKENS
     from lte_chains.models import load_model
@@ -128,6 +147,7 @@ def open_resources(
         embeddings=default_embeddings(),
         train=train_cases(train_data, held_out=[held_out]),
         trained=editors,
+        settings={} if settings is None else read_settings(settings),
         gate=gates[gate]() if gate in gates else None,
         ungated=gate == "none",
         k=k,
@@ -151,6 +171,7 @@ def decay(
     base: BaseOption = None,
     editors: EditorsOption = None,
     train_data: TrainDataOption = None,
+    settings: SettingsOption = None,
     text: Annotated[
         Path | None,
         typer.Option(
@@ -178,7 +199,13 @@ def decay(
     report = compare_decay(
         data,
         open_resources(
-            model, base=base, editors=editors, train_data=train_data or (), held_out=data, k=k
+            model,
+            base=base,
+            editors=editors,
+            train_data=train_data or (),
+            held_out=data,
+            settings=settings,
+            k=k,
         ),
         methods=[name.strip() for name in methods.split(",") if name.strip()],
         config=DecayConfig(checkpoints=numbers, sequential=not batch),

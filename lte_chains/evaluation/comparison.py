@@ -311,6 +311,7 @@ def _settings(
         "k": resources.k,
         "gate": _gate_name(resources),
         "train_rows": len(resources.train),
+        "settings": resources.settings,
         "seed": config.seed,
         "fluency_rows": config.fluency_rows,
     }

@@ -158,6 +158,7 @@ def compare_decay(
         "decay": asdict(config),
         "k": resources.k,
         "texts": len(texts),
+        "settings": resources.settings,
     }
     log = ResultsLog(None if results is None else results / "decay.jsonl", settings)
     base = Unedited(resources.base)

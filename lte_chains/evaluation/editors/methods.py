@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
@@ -13,6 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from lte_chains.cases import Case
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.editors.base import Editor
+from lte_chains.evaluation.editors.settings import Settings, configured
 from lte_chains.scope import ScopeGate
 
 if TYPE_CHECKING:
@@ -24,6 +25,24 @@ MOST_DEMONSTRATED = 1000
 """Train rows among which IKE looks for demonstrations: each is embedded first."""
 _TRAINERS = {"instruct-edit": "instruct-edit"}
 """Which command trains a method, if it is not `align editors`."""
+_WITHOUT_SETTINGS = ("lte", "mend", "serac", "instruct-edit")
+_Config = TypeVar("_Config")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IceSettings:
+    """What can be set of in-context editing."""
+
+    k: int = 1
+    """Edits in one prompt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IkeSettings(IceSettings):
+    """What can be set of IKE."""
+
+    demonstrations: int = 32
+    """Demonstrations in one prompt."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +65,25 @@ class Resources:
     """Whether LTE holds the nearest edits in scope of every question, without any gate."""
     k: int = 3
     """Edits in one prompt of LTE, at most."""
+    settings: Settings = field(default_factory=dict)
+    """Settings of methods that differ from their defaults; see `read_settings`."""
+
+    def __post_init__(self) -> None:
+        """Check whose settings are given; what they are is checked with each editor."""
+        wrong = sorted(set(self.settings) - (set(METHODS) - set(_WITHOUT_SETTINGS)))
+        if wrong:
+            usable = [name for name in METHODS if name not in _WITHOUT_SETTINGS]
+            raise ConfigError(f"there are no settings of {wrong}: give some of {usable}")
+
+    def config(self, method: str, kind: type[_Config]) -> _Config | None:
+        """Return a method's configuration; None, which stands for its default, if none is given.
+
+        Raises:
+            ConfigError: A setting is unknown or wrong.
+        """
+        if method not in self.settings:
+            return None
+        return configured(kind, self.settings[method], method=method)
 
     @property
     def texts(self) -> list[str] | None:
@@ -127,43 +165,53 @@ def _lte(given: Resources) -> Editor:
 def _ice(given: Resources) -> Editor:
     from lte_chains.evaluation.editors.in_context import InContext
 
-    return InContext(given.base, embeddings=given.embeddings)
+    chosen = given.config("ice", IceSettings) or IceSettings()
+    return InContext(given.base, embeddings=given.embeddings, k=chosen.k)
 
 
 def _ike(given: Resources) -> Editor:
     from lte_chains.evaluation.editors.ike import Ike
 
-    return Ike(given.base, given.train[:MOST_DEMONSTRATED], embeddings=given.embeddings)
+    chosen = given.config("ike", IkeSettings) or IkeSettings()
+    return Ike(
+        given.base,
+        given.train[:MOST_DEMONSTRATED],
+        embeddings=given.embeddings,
+        demonstrations=chosen.demonstrations,
+        k=chosen.k,
+    )
 
 
 def _ft_l(given: Resources) -> Editor:
+    from lte_chains.evaluation.editors.fine_tuning import FineTuningConfig
     from lte_chains.evaluation.editors.ft_l import FtL
 
-    return FtL(given.base)
+    return FtL(given.base, given.config("ft-l", FineTuningConfig))
 
 
 def _ft_m(given: Resources) -> Editor:
+    from lte_chains.evaluation.editors.fine_tuning import FineTuningConfig
     from lte_chains.evaluation.editors.ft_m import FtM
 
-    return FtM(given.base)
+    return FtM(given.base, given.config("ft-m", FineTuningConfig))
 
 
 def _lora(given: Resources) -> Editor:
-    from lte_chains.evaluation.editors.lora import Lora
+    from lte_chains.evaluation.editors.lora import Lora, LoraConfig
 
-    return Lora(given.base)
+    return Lora(given.base, given.config("lora", LoraConfig))
 
 
 def _rome(given: Resources) -> Editor:
-    from lte_chains.evaluation.editors.rome import Rome
+    from lte_chains.evaluation.editors.rome import Rome, RomeConfig
 
-    return Rome(given.base, texts=given.texts)
+    return Rome(given.base, given.config("rome", RomeConfig), texts=given.texts)
 
 
 def _memit(given: Resources) -> Editor:
-    from lte_chains.evaluation.editors.memit import Memit
+    from lte_chains.evaluation.editors.memit import Memit, MemitConfig
 
-    return Memit(given.base, texts=given.texts)
+    return Memit(given.base, given.config("memit", MemitConfig), texts=given.texts)
 
 
 def _mend(given: Resources) -> Editor:
