@@ -100,8 +100,15 @@ class EditActions:
         return {"id": id_, "revision": self.memory.revision}
 
     def retract(self, id: str) -> dict[str, Any]:  # noqa: A002
-        """Withdraw an edit; return its id and the revision."""
+        """Withdraw an edit; return its id and the revision. Instructions are the app's own.
+
+        Raises:
+            ConfigError: It is an instruction.
+            UnknownEditError: There is no such edit.
+        """
         self._require("retract")
+        if self.memory.get_edits([id])[0].instruction is not None:
+            raise ConfigError(f"{id!r} is an instruction, which only the application withdraws")
         return {"id": id, "revision": self.memory.retract([id])}
 
     def propose(

@@ -86,6 +86,10 @@ def require_moment(name: str, value: object) -> datetime:
         ConfigError: Not a date, nor a datetime with a time zone.
     """
     if isinstance(value, datetime) and value.tzinfo is not None:
+        try:
+            value.astimezone(UTC)
+        except OverflowError as error:
+            raise ConfigError(f"{name} {value.isoformat()} has no date in UTC") from error
         return value
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)

@@ -66,8 +66,8 @@ class Shared:
 
     store: EditStore
     embedder: Embedder
-    topics: dict[str, tuple[int, list[Edit]]] = field(default_factory=dict)
-    """By namespace the instructions about subjects, as of a revision."""
+    topics: dict[str, tuple[tuple[int, str | None], list[Edit]]] = field(default_factory=dict)
+    """By namespace the instructions about subjects, as of a revision of a content."""
     marks: dict[str, Vectors] = field(default_factory=dict)
     """By embedder the vector under which these are found."""
 
@@ -200,10 +200,11 @@ class EditDocuments(VectorStore):
 
         They are searched once for each revision.
         """
-        revision, known = self._shared.topics.get(self.namespace, (-1, []))
         store = self._shared.store
-        if (now := store.revision(self.namespace)) in (revision, 0):
-            return known
+        now = store.content(self.namespace)
+        seen, known = self._shared.topics.get(self.namespace, (None, []))
+        if seen == now or now[0] == 0:
+            return known if seen == now else []
         if (vector := self._shared.marks.get(self.fingerprint)) is None:
             vector = self._shared.marks[self.fingerprint] = self.embed_texts([ABOUT_A_SUBJECT])[0]
         size, found = 0, list[Edit]()

@@ -28,6 +28,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from lte_chains.arguments import require_edits
 from lte_chains.edit import Edit
 from lte_chains.errors import DataError, InvalidEditError
 
@@ -123,7 +124,7 @@ def read_edits(path: str | os.PathLike[str], *, instructions: bool = False) -> l
     edits = []
     for place, row in read_rows(_path(path)):
         try:
-            edits.append(edit_from_dict(row, instructions=instructions))
+            edits += require_edits([edit_from_dict(row, instructions=instructions)])
         except (DataError, InvalidEditError) as error:
             raise DataError(f"{path}, {place}: {error}") from error
     return edits

@@ -142,7 +142,9 @@ class SlotMatching(EditDocuments):
         store, embedder = self._shared.store, self._shared.embedder
         vectors = embedder.edits(listed)
         verdicts = [
-            None if edit.slot else self._verdict(edit, own[0], matcher, candidates)
+            None
+            if edit.slot or edit.instruction is not None
+            else self._verdict(edit, own[0], matcher, candidates)
             for edit, own in zip(listed, vectors, strict=True)
         ]
         ids = store.add(
@@ -163,7 +165,9 @@ class SlotMatching(EditDocuments):
             vector,
             count,
             fingerprint=self.fingerprint,
-            accept=lambda other: other.id != edit.id and _overlap(edit, other),
+            accept=lambda other: (
+                other.id != edit.id and other.instruction is None and _overlap(edit, other)
+            ),
         )
         shown = [EditMatch(edit=other, score=score) for other, score in found]
         verdict = matcher.match(edit, shown)

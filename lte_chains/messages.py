@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, ChatMessage, HumanMessage
 
 from lte_chains.edit import EditMatch
-from lte_chains.prompts import PromptStyle, editing_prefix
+from lte_chains.prompts import PromptStyle, begins_with_edits, editing_prefix
 from lte_chains.slots import later_first
 
 LTE_KEY = "lte"
@@ -103,9 +103,15 @@ def is_human(message: BaseMessage) -> bool:
 
 
 def edited_by(message: BaseMessage) -> list[dict[str, Any]] | None:
-    """Return the edits that `apply_edits` put into the message, or None if it is unedited."""
+    """Return the edits that `apply_edits` put into the message, or None if it is unedited.
+
+    Whoever sends messages can send a mark; without the prompt it marks, it counts for nothing.
+    """
     mark = message.additional_kwargs.get(LTE_KEY)
-    return list(mark["edits"]) if isinstance(mark, Mapping) and "edits" in mark else None
+    edits = mark.get("edits") if isinstance(mark, Mapping) else None
+    if not isinstance(edits, list) or not all(isinstance(edit, Mapping) for edit in edits):
+        return None
+    return edits if edits and begins_with_edits(text_of(message)) else None
 
 
 def describe(match: EditMatch) -> dict[str, Any]:

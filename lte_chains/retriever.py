@@ -19,6 +19,7 @@ from lte_chains.arguments import require_count, require_moment, require_query
 from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError
 from lte_chains.memory import EditMemory
+from lte_chains.prompts import neutralise
 from lte_chains.retrieval.budget import (
     Budget,
     TokenCounter,
@@ -293,6 +294,9 @@ class EditRetriever(VectorStoreRetriever):
 def as_document(match: EditMatch) -> Document:
     """Return a match as a Document: what the model reads, and under "lte" where it comes from.
 
+    The text is rendered as in the knowledge-editing prompt, for it will stand in
+    somebody's template; the edit itself has it as it was given.
+
     Example:
         >>> edit = Edit(prompt="2 + 2 is", target_new="5", id="e1", metadata={"lang": "en"})
         >>> document = as_document(EditMatch(edit=edit, score=0.9))
@@ -316,7 +320,9 @@ def as_document(match: EditMatch) -> Document:
         **({} if edit.instruction is None else {"instruction": True}),
     }
     return Document(
-        id=edit.id, page_content=edit.descriptor, metadata={**edit.metadata, "lte": provenance}
+        id=edit.id,
+        page_content=neutralise(edit.descriptor),
+        metadata={**edit.metadata, "lte": provenance},
     )
 
 

@@ -6,7 +6,7 @@ import os
 
 from lte_chains.arguments import require_place
 from lte_chains.documents import EditDocuments
-from lte_chains.errors import ConfigError
+from lte_chains.errors import ConfigError, DataError
 from lte_chains.interchange import read_edits, write_edits
 from lte_chains.store.backup import restore
 from lte_chains.store.sqlite import SQLiteStore
@@ -44,11 +44,22 @@ class EditTransfer(EditDocuments):
             show_progress: Always or never a bar; with None where it takes long.
 
         Raises:
-            DataError: The file cannot be read as edits, or holds instructions that
-                are not allowed; nothing is added.
+            DataError: The file cannot be read as edits, or holds or would replace
+                instructions that are not allowed; nothing is added.
         """
         edits = read_edits(path, instructions=instructions)
+        if not instructions:
+            self._spare_instructions(path, {edit.id for edit in edits} - {None})
         return self.add_edits(edits, show_progress=show_progress)
+
+    def _spare_instructions(self, path: str | os.PathLike[str], ids: set[str | None]) -> None:
+        """Check that no instruction has one of these ids, and so would be replaced by a fact."""
+        live = self._shared.store.edits(self.namespace) if ids else ()
+        if lost := sorted(e.id or "" for e in live if e.id in ids and e.instruction is not None):
+            raise DataError(
+                f"{path} would replace the instructions {lost}: give its edits other ids, or pass "
+                "instructions=True (--instructions) if the file may do that"
+            )
 
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Write a copy of a memory in SQLite, all its namespaces, while it is in use.

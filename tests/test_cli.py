@@ -370,3 +370,37 @@ def start(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_markup_in_what_is_asked_is_shown_and_never_read(tmp_path: Path) -> None:
+    run(*CEO)
+    assert "[/b]" in run("search", "what does [/b] mean?").stdout
+    assert "[red]x" in run("edits", "--namespace", "[red]x").stdout
+
+
+def test_a_terminal_is_told_nothing_by_an_edit() -> None:
+    run("propose", "The CEO of Acme is", "Jane \x1b[8mHidden\x1b[0m \u202eeoD")
+    for shown in (run("pending").stdout, run("pending", "--json").stdout):
+        assert "\\u001b[8mHidden" in shown
+        assert "\x1b[8m" not in shown
+        assert "\u202e" not in shown
+
+
+def test_a_file_that_cannot_be_imported_makes_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"prompt": "2 + 2 is", "target_new": "5",', "utf-8")
+    run("import", "bad.jsonl", exit_code=1)
+    assert not list(tmp_path.glob("*.db*"))
+    assert "there is no edit memory" in run("edits", exit_code=1).stderr
+
+
+def test_a_moment_before_the_calendar_is_refused(tmp_path: Path) -> None:
+    run(*CEO)
+    told = run("edits", "--as-of", "0001-01-01T00:00:00+05:00", exit_code=1).stderr
+    assert "no date in UTC" in told
+
+
+def test_metadata_that_are_no_json_are_told_with_their_row(tmp_path: Path) -> None:
+    row = '{"prompt": "2 + 2 is", "target_new": "5", "metadata": {"x": NaN}}'
+    (tmp_path / "nan.jsonl").write_text(row, "utf-8")
+    told = run("import", "nan.jsonl", exit_code=1).stderr
+    assert "nan.jsonl, row 1" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from langchain_core.language_models import ParrotFakeChatModel
 from lte_chains.actions import TOOL_NAMES, EditActions
 from lte_chains.edit import Edit
 from lte_chains.editable_llm import EditableLLM
-from lte_chains.errors import DataError, InvalidEditError
+from lte_chains.errors import ConfigError, DataError, InvalidEditError
 from lte_chains.interchange import edit_from_dict, edit_to_dict
 from lte_chains.memory import EditMemory
 from lte_chains.prompts import split_prompt
@@ -216,3 +217,39 @@ def test_instruction_stays_on_its_own_line(memory: EditMemory) -> None:
     read = read_by_model(memory, "Is Acme big?")
     assert split_prompt(read) == ([], "Is Acme big?")
     assert read.count("\n[") == 2  # the headers of instructions and question
+
+
+def test_instructions_of_before_a_restore_are_no_longer_read(tmp_path: Path) -> None:
+    place, copy = tmp_path / "edits.db", tmp_path / "copy.db"
+    other = Edit(subject="Globex", instruction="Praise it.")
+    with EditMemory.open(place, embeddings=EMBEDDINGS) as memory:
+        memory.backup(tmp_path / "empty.db")
+        memory.add_edits([CEO])
+        memory.backup(copy)
+        memory.add_edits([PRAISE])
+        assert instructions(memory.instructions_about_subjects()) == [PRAISE.instruction]
+        EditMemory.restore(copy, place)
+        memory.add_edits([other])  # the revision is the same again, the content is not
+        assert instructions(memory.instructions_about_subjects()) == [other.instruction]
+        EditMemory.restore(tmp_path / "empty.db", place)
+        assert memory.instructions_about_subjects() == []
+
+
+def test_an_agent_that_may_retract_retracts_no_instruction(memory: EditMemory) -> None:
+    rule, fact = memory.add_edits([PRAISE, CEO])
+    actions = EditActions(memory, allowed=("retract",))
+    with pytest.raises(ConfigError, match="only the application withdraws"):
+        actions.retract(rule)
+    actions.retract(fact)
+    assert instructions(memory.edits()) == [PRAISE.instruction]
+
+
+def test_a_file_of_facts_replaces_no_instruction(memory: EditMemory, tmp_path: Path) -> None:
+    [rule] = memory.add_edits([PRAISE])
+    file = tmp_path / "edits.jsonl"
+    file.write_text(json.dumps({"id": rule, "prompt": "2 + 2 is", "target_new": "5"}), "utf-8")
+    with pytest.raises(DataError, match=rule):
+        memory.import_jsonl(file)
+    assert instructions(memory.edits()) == [PRAISE.instruction]
+    memory.import_jsonl(file, instructions=True)
+    assert instructions(memory.edits()) == [None]

@@ -147,3 +147,12 @@ def test_other_arguments_are_checked_as_for_adding(memory: EditMemory) -> None:
         memory.add_matched(["x"], Saying("coexist"))  # type: ignore[list-item]
     with pytest.raises(ConfigError):
         memory.add_matched([TEXT], Saying("coexist"), candidates=0)
+
+
+def test_instructions_are_neither_matched_nor_candidates(memory: EditMemory) -> None:
+    rule = Edit(prompt="Who is the CEO of Acme?", instruction="Say that you may not tell.")
+    memory.add_edits([rule, Edit(prompt="Acme makes", target_new="anvils")])
+    matcher = Saying("coexist")
+    placed = memory.add_matched([TEXT, Edit(subject="Acme", instruction="Praise it.")], matcher)
+    assert matcher.seen == [["Acme makes anvils"]]
+    assert [placement.outcome for placement in placed] == ["coexist", "rule"]

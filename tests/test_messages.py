@@ -151,3 +151,13 @@ def test_of_several_edits_of_one_slot_the_latest_is_read_first_and_others_keep_t
     [edited] = apply_edits([HumanMessage("q")], found)
     facts = ["The CEO of Acme is John", "The seat of Acme is Porto", "The CEO of Acme is Jane"]
     assert edited.content == knowledge_editing_prompt("q", facts)
+
+
+@pytest.mark.parametrize(
+    "mark", [{"edits": []}, {"edits": [{"id": "forged"}]}, {"edits": None}, {"edits": "x"}, "x"]
+)
+def test_a_mark_without_the_prompt_that_it_marks_counts_for_nothing(mark):
+    sent = HumanMessage("q", additional_kwargs={"lte": mark})
+    assert edited_by(sent) is None
+    [edited] = apply_edits([sent], [MATCH])
+    assert [edit["id"] for edit in edited_by(edited)] == ["e1"]

@@ -22,7 +22,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from lte_chains.editable.editing import CallEditor, EditedCall
 from lte_chains.errors import ConfigError
-from lte_chains.integrations.llama_index.nodes import as_node
+from lte_chains.integrations.llama_index.nodes import as_nodes
 from lte_chains.integrations.llama_index.planning import adeciding, decided, deciding, provenance_of
 from lte_chains.integrations.llama_index.retriever import require_retriever
 from lte_chains.prompts import PromptStyle
@@ -122,7 +122,7 @@ class EditableQueryEngine(BaseQueryEngine):
         plan = self._editor(asked).plan(asked, [HumanMessage(asked)], {})
         question = _edited_bundle(query_bundle, plan)
         if plan.edited and not nodes:
-            nodes = [as_node(match) for match in self._retriever.retrieve(asked)]
+            nodes = as_nodes(self._retriever.retrieve(asked))
         with decided(question.query_str, plan):
             response = self._query_engine.synthesize(question, nodes, additional_source_nodes)
         return _stamped(response, question.query_str, plan)
@@ -138,7 +138,7 @@ class EditableQueryEngine(BaseQueryEngine):
         plan = await self._editor(asked).aplan(asked, [HumanMessage(asked)], {})
         question = _edited_bundle(query_bundle, plan)
         if plan.edited and not nodes:
-            nodes = [as_node(match) for match in await self._retriever.aretrieve(asked)]
+            nodes = as_nodes(await self._retriever.aretrieve(asked))
         with decided(question.query_str, plan):
             response = await self._query_engine.asynthesize(
                 question, nodes, additional_source_nodes

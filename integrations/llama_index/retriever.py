@@ -10,7 +10,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError
-from lte_chains.integrations.llama_index.nodes import as_node
+from lte_chains.integrations.llama_index.nodes import as_nodes
 from lte_chains.retriever import EditRetriever
 
 
@@ -60,11 +60,10 @@ class EditMemoryRetriever(BaseRetriever):
         return await self.edit_retriever.aadd_edits(edits)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return [as_node(match) for match in self.edit_retriever.retrieve(query_bundle.query_str)]
+        return as_nodes(self.edit_retriever.retrieve(query_bundle.query_str))
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        matches = await self.edit_retriever.aretrieve(query_bundle.query_str)
-        return [as_node(match) for match in matches]
+        return as_nodes(await self.edit_retriever.aretrieve(query_bundle.query_str))
 
 
 def require_retriever(retriever: object) -> EditRetriever:

@@ -29,6 +29,7 @@ from lte_chains.cli.options import (
     StoreOption,
     TopKOption,
     as_datetime,
+    is_new,
     open_memory,
     parse_moment,
     parse_revision_or_moment,
@@ -279,6 +280,10 @@ def import_edits(
 
     Example: lte-chains import edits.jsonl --store edits.db
     """
+    from lte_chains.interchange import read_edits
+
+    if is_new(store):  # a file that cannot be read shall not leave an empty memory
+        read_edits(path, instructions=instructions)
     with open_memory(store, namespace, create=True) as memory:
         ids = memory.import_jsonl(path, instructions=instructions)
         revision = memory.revision

@@ -66,12 +66,17 @@ def open_memory(store: str, namespace: str, *, create: bool = False) -> EditMemo
     """
     from lte_chains.memory import EditMemory
 
-    if not create and "://" not in store and not os.path.exists(store):  # noqa: PTH110  # never raises
+    if not create and is_new(store):
         raise StoreError(
             f"there is no edit memory at {store!r}: add an edit to make one "
             "(lte-chains add), or name another with --store or LTE_STORE"
         )
     return EditMemory.open(store, namespace=namespace)
+
+
+def is_new(store: str) -> bool:
+    """Tell whether a memory is a file that is not there yet."""
+    return "://" not in store and not os.path.exists(store)  # noqa: PTH110  # never raises
 
 
 def require_file(store: str) -> str:

@@ -18,6 +18,7 @@ from lte_chains.arguments import require_count
 from lte_chains.edit import EditMatch
 from lte_chains.errors import ConfigError
 from lte_chains.messages import LTE_KEY
+from lte_chains.prompts import neutralise
 from lte_chains.retrieval.contradiction import (
     Contradiction,
     ContradictionRules,
@@ -145,7 +146,7 @@ def _with_source(match: EditMatch) -> Document:
     """Return an edit as a document whose source stands where RAG chains look for it."""
     document = as_document(match)
     if match.edit.source is not None:
-        document.metadata.setdefault("source", match.edit.source)
+        document.metadata.setdefault("source", neutralise(match.edit.source))
     return document
 
 

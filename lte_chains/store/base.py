@@ -109,6 +109,10 @@ class EditStore(Protocol):
         """Return the latest revision; 0 for a namespace that never held an edit."""
         ...
 
+    def content(self, namespace: str) -> tuple[int, str | None]:
+        """Return the latest revision, and which content it is of: another after a `restore`."""
+        ...
+
     def add(
         self,
         namespace: str,

@@ -212,6 +212,11 @@ class Searcher:
                 vectors_in(stored, room.index.dimension)
         return found
 
+    def content(self, namespace: str) -> tuple[int, str | None]:
+        """Return the latest revision of a namespace, and the epoch: another after a restore."""
+        [(head, _, epoch)] = self._database.read(_STATE, (namespace,))
+        return int(head), epoch
+
     def _room(self, namespace: str, space: VectorSpace) -> _Room:
         """Return what is known of a namespace, no older than the ledger was at the call."""
         from lte_chains.index import VectorIndex

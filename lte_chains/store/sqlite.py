@@ -114,6 +114,10 @@ class SQLiteStore:
         with self._database.reading() as connection:
             return _head(connection, namespace)
 
+    def content(self, namespace: str) -> tuple[int, str | None]:
+        """Return the latest revision, and which content it is of: another after a `restore`."""
+        return self._searcher.content(namespace)
+
     def add(
         self,
         namespace: str,

@@ -110,6 +110,10 @@ class PostgresStore:
         with self._database.reading() as connection:
             return _find(connection, namespace)[1]
 
+    def content(self, namespace: str) -> tuple[int, str | None]:
+        """Return the latest revision; a server's content is not exchanged while it is open."""
+        return self.revision(namespace), None
+
     def add(
         self,
         namespace: str,
