@@ -178,7 +178,7 @@ class Bench:
 
 def train_arms(given: argparse.Namespace, bench: Bench, results: dict[str, list[Scores]]) -> None:
     """Train and measure each changed recipe with each seed, those done already aside."""
-    recipe = read_recipe("lte-tiny")
+    recipe = read_recipe("lte-tiny-first")
     for seed in range(given.seeds):
         for name, changes in TRAINED.items():
             if len(results.get(name, [])) > seed:
@@ -316,7 +316,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     kept = given.out / "results.json"
     results: dict[str, list[Scores]] = json.loads(kept.read_text()) if kept.exists() else {}
-    bench = Bench(given.zsre, given.known, read_recipe("lte-tiny").model, limit=given.limit)
+    bench = Bench(given.zsre, given.known, read_recipe("lte-tiny-first").model, limit=given.limit)
     shipped = load_model("lte-tiny", max_new_tokens=32, batch_size=BATCH)
     if "asked" in given.parts:
         ask_arms(bench, shipped, results, given.out)

@@ -71,7 +71,7 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     ],
     "memit": [
         {"depth": depth, "hold": hold, "search": {"steps": 60, "largest": 20.0, "decay": decay}}
-        for depth in (0.2, 0.4)
+        for depth in (0.0, 0.4)
         for hold, decay in ((0.1, 0.5), (0.1, 0.05), (0.01, 0.05), (0.001, 0.05))
     ],
 }

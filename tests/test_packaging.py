@@ -87,6 +87,7 @@ def test_wheel_holds_every_file_of_the_package(built: Path) -> None:
         "lte_chains/integrations/__init__.py",
         "lte_chains/training/__init__.py",
         "lte_chains/training/recipes/lte-tiny.yaml",
+        "lte_chains/training/recipes/lte-tiny-first.yaml",
         "lte_chains/training/recipes/lte-tiny-base.yaml",
         "lte_chains/assets/lte-tiny/config.json",
         "lte_chains/assets/lte-tiny/model.safetensors",

@@ -21,7 +21,7 @@ def test_the_command_aligns_the_embedded_model_and_scores_it(
 ) -> None:
     (tmp_path / "zsre.json").write_text(json.dumps(knowedit_rows), encoding="utf-8")
     changes = {"max_steps": 2, "batch_size": 4, "micro_batch_size": 4, "learning_rate": 1e-6}
-    recipe = change_recipe(read_recipe("lte-tiny"), **changes)
+    recipe = change_recipe(read_recipe("lte-tiny-first"), **changes)
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
     rows, out = save_rows(tmp_path / "rows.jsonl"), tmp_path / "run"
     arguments = ["--data", str(rows), "--out", str(out), "--json"]

@@ -21,7 +21,7 @@ SMALL = {"name": "mini", "model": "lte-tiny", "learning_rate": 0.001}
 
 
 def test_every_shipped_recipe_is_valid_and_named_as_its_file() -> None:
-    assert len(shipped_recipes()) == 6
+    assert len(shipped_recipes()) == 7
     assert [read_recipe(name).name for name in shipped_recipes()] == shipped_recipes()
 
 
