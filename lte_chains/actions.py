@@ -14,7 +14,7 @@ from typing import Any
 
 from lte_chains.arguments import require_count
 from lte_chains.edit import Edit, EditMatch
-from lte_chains.errors import ConfigError
+from lte_chains.errors import ConfigError, UnknownEditError
 from lte_chains.memory import EditMemory, HistoryEntry
 from lte_chains.messages import describe
 from lte_chains.prompts import neutralise
@@ -107,7 +107,7 @@ class EditActions:
             UnknownEditError: There is no such edit.
         """
         self._require("retract")
-        if self.memory.get_edits([id])[0].instruction is not None:
+        if self._is_instruction(id):
             raise ConfigError(f"{id!r} is an instruction, which only the application withdraws")
         return {"id": id, "revision": self.memory.retract([id])}
 
@@ -133,6 +133,13 @@ class EditActions:
             relation=relation,
             source=self.source,
         )
+
+    def _is_instruction(self, id_: str) -> bool:
+        try:
+            [edit] = self.memory.get_edits([id_])
+        except UnknownEditError:  # retracted already, or never there: `retract` knows which
+            return False
+        return edit.instruction is not None
 
     def _require(self, action: str) -> None:
         """Refuse what the app did not allow, however the method was reached."""
