@@ -69,6 +69,57 @@ def test_questions_that_do_not_name_the_subject_stay_as_they_are(memory: EditMem
         assert read_by_model(memory, question, gate=None) == question
 
 
+@pytest.mark.parametrize(
+    ("subject", "question"),
+    [
+        ("May", "What did May say?"),
+        ("May", "May's speech: was it good?"),
+        ("May", "May resigned. Why?"),
+        ("May", "Will May resign?"),
+        ("Acme", "acme: is it any good?"),
+        ("Acme", "Acme's boss, is she any good?"),
+        ("Acme", "Is Acme Inc. any good?"),
+        ("Acme", "Who is the Acme CEO?"),
+        ("Acme", "Is Acme Swedish?"),
+        ("Acme", "Does Acme Foods compete with Acme?"),
+        ("Acme", "Would You Buy Shares In Acme Today?"),
+        ("IT", "Who runs IT?"),
+        ("The Times", "Is The Times any good?"),
+        ("password", "How do I reset my password?"),
+        ("Jane Doe", "How old is Jane\nDoe?"),
+    ],
+)
+def test_instruction_concerns_its_subject_however_it_is_named(
+    memory: EditMemory, subject: str, question: str
+) -> None:
+    memory.add_edits([Edit(subject=subject, instruction="Praise it.")])
+    assert "Praise it." in read_by_model(memory, question)
+
+
+@pytest.mark.parametrize(
+    ("subject", "question"),
+    [
+        ("May", "How may I reset my password?"),
+        ("May", "May I reset my password?"),
+        ("May", "May employees park here?"),
+        ("May", "How May I Reset My Password?"),
+        ("May", "Are you open on May 5?"),
+        ("May", "What did Jane May say?"),
+        ("Acme", "Is Acme Foods any good?"),
+        ("Acme", "Acme Foods"),
+        ("Acme", "Who owns New Acme Motors?"),
+        ("Acme", "Is Acme & Sons any good?"),
+        ("IT", "Who runs it?"),
+        ("The Times", "How many times a day?"),
+    ],
+)
+def test_ordinary_words_and_longer_names_are_not_the_subject(
+    memory: EditMemory, subject: str, question: str
+) -> None:
+    memory.add_edits([Edit(subject=subject, instruction="Praise it.")])
+    assert read_by_model(memory, question) == question
+
+
 def test_alias_of_the_subject_is_as_good_as_its_name(memory: EditMemory) -> None:
     memory.add_edits([Edit(subject="Acme", instruction="Praise it.", aliases=("ACM Corp.",))])
     assert "Praise it." in read_by_model(memory, "Do you like ACM Corp.?")

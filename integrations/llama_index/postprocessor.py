@@ -9,11 +9,13 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from pydantic import Field, InstanceOf, ValidationError
 
-from lte_chains.edit import Edit, EditMatch, normalise
+from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError
 from lte_chains.integrations.llama_index.nodes import as_node
 from lte_chains.messages import LTE_KEY
 from lte_chains.prompts import neutralise
+from lte_chains.retrieval.mentions import holds_name, subject_names
+from lte_chains.retrieval.whole_names import holds_whole_name, plain
 from lte_chains.retriever import EditRetriever
 
 SUPERSEDED_BY = "superseded_by"
@@ -24,10 +26,11 @@ class EditNodePostprocessor(BaseNodePostprocessor):
     """Put the edits in scope in front of the nodes, and mark nodes that they contradict.
 
     A node is held to be contradicted by an edit in scope if it names what the
-    edit is about (the subject, or without one the prompt) and does not hold the
-    new answer. It stays where it is, in a copy with two metadata: "superseded_by"
-    has the facts, for the model; "lte" has the edits' ids under "contradicted_by".
-    Edits without subject and prompt mark nothing.
+    edit is about (the subject or one of its aliases, or without a subject the
+    prompt) and does not hold the new answer, in whole words. It stays where it
+    is, in a copy with two metadata: "superseded_by" has the facts, for the model;
+    "lte" has the edits' ids under "contradicted_by". Edits without subject and
+    prompt mark nothing.
 
     Instantiate:
         `EditNodePostprocessor(retriever=memory.as_retriever(k=3))`, as the last
@@ -95,7 +98,7 @@ def _edits_first(nodes: list[NodeWithScore], matches: Sequence[EditMatch]) -> li
 
 
 def _marked(found: NodeWithScore, matches: Sequence[EditMatch]) -> NodeWithScore:
-    text = normalise(found.get_content())
+    text = plain(found.get_content())
     against = [match.edit for match in matches if _contradicts(match.edit, text)]
     if not against:
         return found
@@ -119,7 +122,9 @@ def _marked(found: NodeWithScore, matches: Sequence[EditMatch]) -> NodeWithScore
 
 
 def _contradicts(edit: Edit, text: str) -> bool:
-    about = normalise(edit.subject or edit.prompt)
-    return bool(about and edit.target_new) and (
-        about in text and normalise(edit.target_new) not in text
-    )
+    if not edit.target_new or holds_name(text, plain(edit.target_new)):
+        return False
+    names = subject_names(edit)
+    if not names:
+        return holds_name(text, plain(edit.prompt))
+    return any(holds_whole_name(text, name) for name in names)

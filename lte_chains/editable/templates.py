@@ -2,58 +2,64 @@
 
 RAG prompts wrap the question in instructions and documents. A labelled question
 (``Question: …``, ``<question>…</question>``, a heading, a key of a JSON object) is
-taken alone; otherwise tagged documents are cut out, and of a long text the
-paragraphs at its beginning and end that ask something are taken. Documents are
-never used as a query: they may state the very fact that an edit replaces.
+taken alone, unless it is answered in the prompt and another one comes last;
+otherwise documents are cut out, and of a long text the paragraphs at its
+beginning and end that ask something are taken. Fenced text and JSON inside a
+prompt are read only where nothing beside them asks. Documents are never used as
+a query: they may state the very fact that an edit replaces.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-_LONG = 60
-"""Words from which on a text without labels is taken to carry more than its question."""
+from lte_chains.editable.blocks import (
+    Block,
+    around,
+    cut_blocks,
+    json_of,
+    marks_in,
+    without_marks,
+)
+from lte_chains.editable.labels import (
+    BLANK_LINE,
+    LABELLED_PARAGRAPH,
+    LONG,
+    UNDER_DOCUMENTS,
+    asking_sentences,
+    labelled_question,
+)
+
+_BLOCKS = 10
+"""How many blocks, from the last, are looked through for a question."""
+_NESTED = 5
+"""How many blocks inside one another are opened."""
+_TAGS = 20
+"""Kinds of tags that may stay unclosed before a text is taken not to be tagged."""
 
 _QUESTION_TAG = re.compile(r"<((?:user_?)?(?:question|query|input|message|prompt))>", re.IGNORECASE)
-_QUESTION_HEADING = re.compile(
-    r"^#{1,6}[ \t]*(?:(?:the|user'?s?|human|original|final|current)[ \t]+)*(?:question|query)"
-    r"[ \t]*\n",
-    re.IGNORECASE | re.MULTILINE,
-)
-_QUESTION_LABEL = re.compile(
-    r"(?:^|[.!?:]\s+|\n)[ \t#*>-]*(?:(?:the|my|a|this|following|user'?s?|users|human|original|"
-    r"final|current|standalone|follow[- ]?up|input|answer|please)\s+)*"
-    r"(?:question|query|input|q)\b[ \t]*\**[ \t]*(?::|：)\**[ \t]*\n?[ \t]*(?=\S)",
-    re.IGNORECASE,
-)
-_OTHER_LABEL = re.compile(
-    r"\n[ \t#*>-]*(?:[\w'-]+[ \t]+){0,3}(?:context|contexts|answer|response|documents?|sources?|"
-    r"passages?|pieces|history|conversation|instructions?|output|thought|assistant|ai|question|"
-    r"query|a)\b[ \t]*\**[ \t]*(?::|：)|\n#{1,6}[ \t]",
-    re.IGNORECASE,
-)
 _DOCUMENT_TAG = re.compile(
     r"<(context|contexts|documents?|docs?|passages?|sources?|search_results|chat_history|"
     r"retrieved_\w+)\b[^<>]*>",
     re.IGNORECASE,
 )
-_DOCUMENT_FENCE = re.compile(r"^(---|===|```|\"{3}).*?^\1.*?$", re.DOTALL | re.MULTILINE)
-_LABELLED_PARAGRAPH = re.compile(
-    r"[#*>\s-]*(?:[\w'-]+[ \t]+){0,3}(?:context|contexts|documents?|sources?|passages?|history|"
-    r"search results|instructions?)\b[ \t]*\**[ \t]*(?::|：)",
-    re.IGNORECASE,
-)
 _REQUEST = re.compile(
     r"^(?i:(?:please\s+)?answer\s+(?:the|this|my)\s+(?:following\s+)?question)[\s,.:-]+(?=[A-Z\"'])"
 )
-_JSON_START = re.compile(r"^[ \t]*[{\[]", re.MULTILINE)
-_JSON_KEYS = (
-    *("question", "user_question", "query", "user_query", "user_input", "input"),
-    *("user_message", "message", "prompt", "content"),
+_WRAPPED = re.compile(r"(```|\"{3}|'{3})(\s*\S.*?)\1", re.DOTALL)
+_QUESTION_IN_QUOTES = re.compile(
+    r"\bquestion\s+(?:that\s+is\s+|which\s+is\s+)?"
+    r"(?:delimited|enclosed|surrounded|marked|quoted|in|inside|between|within)\b",
+    re.IGNORECASE,
 )
+_NO_CODE = re.compile(r"[^{}=;<>#]+")
+_SENTENCE_END = re.compile(r"[.!?]\s")
+
+_QUESTION_KEYS = ("question", "user_question", "query", "user_query", "user_input")
+_MESSAGE_KEYS = ("input", "user_message", "message", "prompt")
+_ANSWER_KEYS = ("answer", "answers", "response")
 
 
 def questions_in(text: str) -> list[str]:
@@ -65,61 +71,114 @@ def questions_in(text: str) -> list[str]:
         >>> questions_in("Who runs Acme?")
         ['Who runs Acme?']
     """
-    keyed = _question_in_json(text)
+    return _questions_in(text, _NESTED)
+
+
+def _questions_in(text: str, depth: int) -> list[str]:
+    """Return what a message asks, or what a block in it asks that holds the question."""
+    if depth == 0:
+        return _plain_questions(text.strip())
+    keyed = _asked_in(json_of(text), (*_QUESTION_KEYS, *_MESSAGE_KEYS, "content"))
     if keyed:
-        return questions_in(keyed)
-    tagged = [inner.strip() for _, _, inner in _elements(_QUESTION_TAG, text) if inner.strip()]
-    if tagged:
-        return [tagged[-1]]
+        return _questions_in(keyed, depth - 1)
     # Before a label is looked for: a document may hold questions of its own.
-    undocumented = _without_documents(text)
-    labelled = _labelled_question(undocumented)
+    marked, blocks = cut_blocks(_without_documents(text))
+    tagged = [inner.strip() for _, _, inner in _elements(_QUESTION_TAG, marked) if inner.strip()]
+    labelled = tagged[-1] if tagged else labelled_question(marked)
     if labelled:
-        return [labelled]
-    rest = _DOCUMENT_FENCE.sub("\n\n", undocumented).strip() or text.strip()
+        return _opened(labelled, blocks, depth - 1)
+    rest = without_marks(marked).strip()
+    held = _question_in_blocks(marked, blocks, rest)
+    if held:
+        return _questions_in(held, depth - 1)
+    return _plain_questions(rest or text.strip())
+
+
+def _plain_questions(rest: str) -> list[str]:
+    """Return what a text without labels asks."""
     if not rest:
         return []
+    quoted = _WRAPPED.search(rest) if _QUESTION_IN_QUOTES.search(rest) else None
+    if quoted:
+        return [quoted[2].strip()]
     rest = _REQUEST.sub("", rest)
-    parts = [part.strip() for part in re.split(r"\n\s*\n", rest) if part.strip()]
-    paragraphs = [part for part in parts if not _LABELLED_PARAGRAPH.match(part)] or parts
-    if len(rest.split()) <= _LONG and len(paragraphs) == 1:
+    parts = [part.strip() for part in BLANK_LINE.split(rest) if part.strip()]
+    paragraphs = [part for part in parts if not LABELLED_PARAGRAPH.match(part)] or parts
+    if len(rest.split()) <= LONG and len(paragraphs) == 1:
         return [paragraphs[0]]
     asking = [part for part in (paragraphs[-1], paragraphs[0]) if "?" in part]
     if not asking:
-        return [paragraphs[-1] if len(rest.split()) > _LONG else rest]
-    return list(dict.fromkeys(map(_asking_sentences, asking)))
+        return [paragraphs[-1] if len(rest.split()) > LONG else rest]
+    return list(dict.fromkeys(map(asking_sentences, asking)))
 
 
-def _question_in_json(text: str) -> str | None:
-    """Return the question of a JSON object, or of a JSON conversation, in the text."""
-    for start in _JSON_START.finditer(text):
-        try:
-            value, _ = json.JSONDecoder().raw_decode(text, start.end() - 1)
-        except (ValueError, RecursionError):
+def _opened(question: str, blocks: Sequence[Block], depth: int) -> list[str]:
+    """Return a labelled question, out of the block or the quotes that it stands in."""
+    plain = without_marks(question).strip()
+    if not plain:
+        block = blocks[marks_in(question)[-1]]
+        return _questions_in(block.text, depth) or [block.text]
+    wrapped = _WRAPPED.fullmatch(plain)
+    if wrapped:
+        return [wrapped[2].strip()]
+    return [plain] if json_of(plain) is None else _questions_in(plain, depth)
+
+
+def _question_in_blocks(marked: str, blocks: Sequence[Block], beside: str) -> str | None:
+    """Return the question that a block holds, if nothing beside it is the question.
+
+    One that asks by a key of JSON is preferred to text before it, never to text after it.
+    """
+    for number in range(len(blocks) - 1, max(-1, len(blocks) - 1 - _BLOCKS), -1):
+        before, after = around(marked, number)
+        if UNDER_DOCUMENTS.search(before.rstrip()[-200:]) or "?" in after:
             continue
-        return _asked_in(value)
+        block = blocks[number]
+        if block.json is not None:
+            keys = _QUESTION_KEYS if "?" in beside else (*_QUESTION_KEYS, *_MESSAGE_KEYS)
+            asked = None if _is_answered(block.json) else _asked_in(block.json, keys)
+        else:
+            asked = block.text if "?" not in beside and _is_question(block.text, beside) else None
+        if asked:
+            return asked
     return None
 
 
-def _asked_in(value: Any, depth: int = 3) -> str | None:
+def _is_question(held: str, beside: str) -> bool:
+    """Tell whether a fenced text is the question, and no document or code."""
+    if not beside:
+        return bool(held)
+    if len(held.split()) > LONG or not _NO_CODE.fullmatch(held):
+        return False
+    is_one_question = held.endswith("?") and not _SENTENCE_END.search(held)
+    return is_one_question or _QUESTION_IN_QUOTES.search(beside) is not None
+
+
+def _asked_in(value: Any, keys: Sequence[str], depth: int = 3) -> str | None:
+    """Return the question of a JSON object, or of a JSON conversation."""
     if depth == 0:
         return None
     if isinstance(value, list):
         turns = [turn for turn in value if isinstance(turn, dict) and _is_persons(turn)]
-        return _asked_in(turns[-1], depth - 1) if turns else None
+        return _asked_in(turns[-1], keys, depth - 1) if turns else None
     if not isinstance(value, dict):
         return None
-    keys = {str(key).casefold().replace("-", "_"): key for key in value}
-    for name in _JSON_KEYS:
-        asked = value.get(keys.get(name))
+    held = {str(key).casefold().replace("-", "_"): inner for key, inner in value.items()}
+    for name in (*keys, "content") if _is_persons(value) else keys:
+        asked = held.get(name)
         if isinstance(asked, str) and asked.strip():
             return asked.strip()
-    inner = (_asked_in(held, depth - 1) for held in value.values())
-    return next((asked for asked in inner if asked), None)
+    found = (_asked_in(inner, keys, depth - 1) for inner in value.values())
+    return next((asked for asked in found if asked), None)
 
 
 def _is_persons(turn: dict[str, Any]) -> bool:
     return turn.get("role", turn.get("type")) in ("user", "human")
+
+
+def _is_answered(value: Any) -> bool:
+    """Tell whether JSON is a document: a question with its answer."""
+    return isinstance(value, dict) and any(value.get(key) for key in _ANSWER_KEYS)
 
 
 def _elements(opening: re.Pattern[str], text: str) -> Iterator[tuple[int, int, str]]:
@@ -132,33 +191,18 @@ def _elements(opening: re.Pattern[str], text: str) -> Iterator[tuple[int, int, s
         closing = re.compile(f"</{name}>", re.IGNORECASE).search(text, tag.end())
         if closing is None:
             unclosed.add(name)
+            if len(unclosed) > _TAGS:
+                return
             continue
         end = closing.end()
         yield tag.start(), end, text[tag.end() : closing.start()]
 
 
 def _without_documents(text: str) -> str:
+    """Return a text without its tagged documents; all of it if nothing else is there."""
     kept, position = [], 0
     for start, end, _ in _elements(_DOCUMENT_TAG, text):
         kept.append(text[position:start])
         position = end
-    return "\n\n".join([*kept, text[position:]])
-
-
-def _labelled_question(text: str) -> str | None:
-    labels = [*_QUESTION_LABEL.finditer(text), *_QUESTION_HEADING.finditer(text)]
-    for label in sorted(labels, key=lambda label: -label.end()):
-        tail = text[label.end() :]
-        end = _OTHER_LABEL.search(tail)
-        question = re.split(r"\n\s*\n", tail[: end.start()] if end else tail)[0].strip()
-        if question:
-            return question
-    return None
-
-
-def _asking_sentences(paragraph: str) -> str:
-    """Return the paragraph, or of a long one only the sentences that ask."""
-    if len(paragraph.split()) <= _LONG:
-        return paragraph
-    sentences = re.split(r"(?<=[.!?])\s+", paragraph)
-    return " ".join(sentence for sentence in sentences if sentence.endswith("?")) or paragraph
+    rest = "\n\n".join([*kept, text[position:]])
+    return rest if rest.strip() else text

@@ -3,14 +3,16 @@
 A document is held to contradict an edit only if one of its sentences does, and
 a sentence does only if all of this holds:
 
-1. It names the edit's subject or one of its aliases, or begins with a pronoun
-   and follows a sentence that does.
+1. It names the edit's subject or one of its aliases, as a whole ("Acme" is not
+   named by "Acme Foods"), or begins with a pronoun and follows a sentence that
+   does.
 2. It does not state the new value, and speaks of no past: "until", "former"
    and the like, or a year that the edit's validity lies behind.
 3. Either it states an old value that is known; or, where none is known, the
-   words around the subject say what the edit's prompt says (`said`), the
-   sentence as a whole is close to it too (`close`), and it carries another
-   value: a name or a number that is neither the subject's nor the prompt's.
+   words around the subject say what the edit's prompt says (`said`), another
+   value of the new one's kind stands right beside these words (a name for a
+   name, a number or a date for a number or a date, see `value_slots`), and the
+   sentence, or these words with the value, is close to it too (`close`).
 
 So a document that merely mentions the subject stays as it is, and so does one
 that states the old fact in a way that these rules do not see: rather an old
@@ -28,9 +30,9 @@ from langchain_core.documents import Document
 
 from lte_chains.edit import Edit, normalise
 from lte_chains.retrieval.mentions import (
+    STAND_IN,
     Span,
     find_name,
-    names_in,
     relation_texts,
     replaced,
     rings,
@@ -38,6 +40,8 @@ from lte_chains.retrieval.mentions import (
     words_of,
 )
 from lte_chains.retrieval.requests import Embed, Steps
+from lte_chains.retrieval.value_slots import ValueSlot, said_texts
+from lte_chains.retrieval.whole_names import find_whole_name
 from lte_chains.store.base import Vectors
 
 OldValues = Callable[[Edit], Sequence[str]]
@@ -53,7 +57,6 @@ _PAST = re.compile(
     r"no longer|stepped down|resigned|succeeded|replaced|then-)\b",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"\b\d[\d.,]*\b")
 _OLD_KEYS = ("old_values", "ground_truth", "target_old", "target_true")
 
 
@@ -62,9 +65,9 @@ class ContradictionRules:
     """How close a sentence must be to an edit whose old value is not known; cosines."""
 
     said: float = 0.7
-    """Of the words around the subject, with what the edit says of it."""
+    """Of the words around the subject, with what the edit says of it; the nearest count."""
     close: float = 0.5
-    """Of the whole sentence, with the same."""
+    """Of the whole sentence, or of these words and the value, with the same."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,12 @@ class _Suspect:
     sentence: str
     words: tuple[str, ...]
     subject: Span
+
+    @property
+    def others(self) -> list[str]:
+        """The words, with nothing of the subject's name."""
+        start, end = self.subject.start, self.subject.end
+        return [*self.words[:start], *[STAND_IN] * (end - start), *self.words[end:]]
 
 
 def known_old_values(edit: Edit) -> list[str]:
@@ -126,7 +135,7 @@ def contradictions(
             for suspect in _suspects(place, document.page_content, edit):
                 if any(find_name(suspect.words, value) for value in old):
                     found[place].append(Contradiction(edit, suspect.sentence))
-                elif not old and _other_values(suspect):
+                elif not old and _may_hold_another(suspect):
                     unsure.append(suspect)
     for suspect in (yield from _close_ones(unsure, rules)):
         found[suspect.document].append(Contradiction(suspect.edit, suspect.sentence))
@@ -138,7 +147,7 @@ def _suspects(place: int, text: str, edit: Edit) -> Iterator[_Suspect]:
     names = subject_names(edit)
     before: str | None = None
     for sentence in (part.strip() for part in _SENTENCE_END.split(text)):
-        name = next((n for n in names if find_name(words_of(sentence), n)), None)
+        name = next((n for n in names if find_whole_name(words_of(sentence), n)), None)
         said = sentence
         if name is None and before is not None:
             said = _PRONOUN.sub(lambda found, name=before: _named(name, found[1]), sentence)
@@ -147,7 +156,7 @@ def _suspects(place: int, text: str, edit: Edit) -> Iterator[_Suspect]:
         if name is None or _PAST.search(sentence):
             continue
         words = tuple(words_of(said))
-        span = find_name(words, name)
+        span = find_whole_name(words, name)
         if span is not None and not _states(words, edit):
             yield _Suspect(place, edit, sentence, words, span)
 
@@ -162,35 +171,45 @@ def _states(words: Sequence[str], edit: Edit) -> bool:
     return find_name(words, value) is not None
 
 
-def _other_values(suspect: _Suspect) -> list[str]:
-    """Return the names and numbers of a sentence that the edit does not already hold."""
-    text = replaced(suspect.words, suspect.subject)
-    known = {word.casefold() for word in words_of(suspect.edit.prompt or suspect.edit.descriptor)}
-    values = [*names_in(text.partition(" ")[2]), *_NUMBER.findall(text)]
-    first = names_in(text)[:1]
-    values += first if first and text.startswith(first[0]) and " " in first[0] else []
-    return [value for value in values if not known.issuperset(map(str.casefold, words_of(value)))]
+def _may_hold_another(suspect: _Suspect) -> bool:
+    """Tell whether a sentence holds a value of the new one's kind anywhere."""
+    slot, words = ValueSlot.of(suspect.edit), suspect.others
+    return any(slot.may_hold(words, place) for place in range(len(words)))
 
 
 def _close_ones(suspects: Sequence[_Suspect], rules: ContradictionRules) -> Steps[list[_Suspect]]:
     """Return those of the sentences that say what their edit says."""
     if not suspects:
         return []
-    around = [[ring.text for ring in rings(s.words, s.subject)] for s in suspects]
-    whole = [replaced(suspect.words, suspect.subject) for suspect in suspects]
-    said = [relation_texts(suspect.edit) for suspect in suspects]
-    texts = list(dict.fromkeys(text for group in (*around, whole, *said) for text in group))
+    around = [list(rings(suspect.words, suspect.subject)) for suspect in suspects]
+    whole = [[replaced(suspect.words, suspect.subject)] for suspect in suspects]
+    told = [relation_texts(suspect.edit) for suspect in suspects]
+    said = [said_texts(suspect.edit) for suspect in suspects]
+    ringed = [[ring.text for ring in own] for own in around]
+    texts = list(dict.fromkeys(t for group in (*ringed, *whole, *told, *said) for t in group))
     place = {text: row for row, text in enumerate(texts)}
     vectors: Vectors = yield Embed(texts)
 
-    def nearness(some: Sequence[str], others: Sequence[str]) -> float:
-        if not some:
-            return 0.0
+    def nearness(some: Sequence[str], others: Sequence[str]) -> list[float]:
         rows, columns = ([place[text] for text in group] for group in (some, others))
-        return float((vectors[rows] @ vectors[columns].T).max())
+        return [float(near) for near in (vectors[rows] @ vectors[columns].T).max(axis=1)]
 
-    return [
-        suspect
-        for suspect, group, text, edit in zip(suspects, around, whole, said, strict=True)
-        if nearness(group, edit) >= rules.said and nearness([text], edit) >= rules.close
-    ]
+    found = []
+    for number, suspect in enumerate(suspects):
+        own = around[number]
+        near = nearness(ringed[number], said[number]) if own else [0.0]
+        if max(near) < rules.said:
+            continue
+        relation = own[near.index(max(near))].span
+        value = ValueSlot.of(suspect.edit).value_beside(suspect.others, relation)
+        if value is None:
+            continue
+        both = Span(min(relation.start, value), max(relation.end, value + 1))
+        stretches = [ring.text for ring in own if _covers(ring.span, both)]
+        if max(nearness([*whole[number], *stretches], told[number])) >= rules.close:
+            found.append(suspect)
+    return found
+
+
+def _covers(outer: Span, inner: Span) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lte_chains.edit import Edit, EditMatch
-from lte_chains.retrieval.mentions import holds_name, subject_names
+from lte_chains.retrieval.mentions import subject_names
+from lte_chains.retrieval.whole_names import holds_whole_name
 
 Judge = Callable[[Sequence[str], Sequence[Sequence[EditMatch]]], list[list[EditMatch]]]
 """Judges the candidates of several queries; one list of matches for each."""
@@ -28,14 +29,14 @@ def is_about_topic(edit: Edit) -> bool:
 
 
 def is_named(query: str, edit: Edit) -> bool:
-    """Tell whether a query names an edit's subject or one of its aliases.
+    """Tell whether a query names an edit's subject or one of its aliases, and means just that.
 
     Example:
         >>> edit = Edit(subject="Acme", instruction="Speak well of it.")
         >>> is_named("Is acme any good?", edit), is_named("Who is she?", edit)
         (True, False)
     """
-    return any(holds_name(query, name) for name in subject_names(edit))
+    return any(holds_whole_name(query, name) for name in subject_names(edit))
 
 
 def judge_apart(

@@ -169,3 +169,114 @@ def test_a_long_line_of_dashes_takes_no_time() -> None:
     began = time.process_time()
     questions_in("-" * 5_000 + "\n" + "Bob runs Acme. " * 5_000)
     assert time.process_time() - began < 5
+
+
+STALE_PAGE = '{"page": 3, "content": "Bob Roe runs Acme. Is he old? Yes."}'
+PAIR = "Q: Who founded Globex?\nA: Scorpio."
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        f"Context:\n{STALE_PAGE}\n\nQuestion: {ASKED}",
+        f"Question: {ASKED}\n\nContext:\n{STALE_PAGE}",
+        f"Use the documents.\n{STALE_PAGE}\n{STALE_PAGE}\n\n{ASKED}",
+        f"{ASKED}\n\n{STALE_PAGE}",
+        f'Context:\n{{"question": "Who founded Globex?", "tags": []}}\n\nQuestion: {ASKED}',
+        f'Context:\n{{"question": "Who founded Globex?", "tags": []}}\n\n{ASKED}',
+        f'Be brief.\n{{"question": "Who founded Globex?", "answer": "Scorpio"}}\n\n{ASKED}',
+    ],
+)
+def test_a_json_document_is_never_the_question(prompt: str) -> None:
+    assert questions_in(prompt) == [ASKED]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        f'{{"page": 3, "question": "{ASKED}", "context": "Is he old?"}}',
+        f'[{{"role": "system", "content": "Hi?"}}, {{"role": "user", "content": "{ASKED}"}}]',
+        f'Answer this.\n{{"messages": [{{"role": "user", "content": "{ASKED}"}}]}}',
+        f'Answer in JSON.\n{{"user_query": "{ASKED}"}}',
+        f'Input: {{"question": "{ASKED}"}}',
+    ],
+)
+def test_json_that_is_the_prompt_gives_its_question(prompt: str) -> None:
+    assert questions_in(prompt) == [ASKED]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        f"Context:\n{PAIR}\n\n{ASKED}",
+        f"Context:\n{PAIR}\n{ASKED}",
+        f"Context:\n{PAIR}\n\n{ASKED}\n\nReply in one word.",
+        f"Context:\n{PAIR}\n\n{ASKED}\nAnswer:",
+        f"Question: {ASKED}\n\nContext:\n{PAIR}",
+        f"{PAIR}\n\nQ: {ASKED}\nA:",
+        f"{PAIR}\n\nQ: {ASKED}\nA: Let's think step by step.",
+    ],
+)
+def test_a_question_that_the_prompt_answers_gives_way_to_one_that_it_does_not(prompt: str) -> None:
+    assert questions_in(prompt) == [ASKED]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        f'Answer the question delimited by triple quotes.\n\n"""\n{ASKED}\n"""',
+        f"Answer the question delimited by triple quotes.\n\n'''{ASKED}'''",
+        f'Answer the question in triple quotes: """{ASKED}"""',
+        f'Answer the question: """\n{ASKED}\n"""',
+        f"```\n{ASKED}\n```\nReply in one word.",
+        f"Question:\n```\n{ASKED}\n```",
+        f"```\n{ASKED}\n```",
+    ],
+)
+def test_a_fenced_question_is_found(prompt: str) -> None:
+    assert questions_in(prompt) == [ASKED]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        (f"{ASKED}\n```python\nif x: raise Why?\n```", ASKED),
+        (f"```\nBob Roe runs Acme. Is he old?\n```\n{ASKED}", ASKED),
+        (f"{ASKED}\n\n```\nIs Bob Roe old?\n```", ASKED),
+        (f"```\nQuestion: Who founded Globex?\n```\n{ASKED}", ASKED),
+        ("Optimise this query.\n```sql\nSELECT 1\n```", "Optimise this query."),
+        ("Sum this up.\n```\nBob Roe runs Acme. Is he old?\n```", "Sum this up."),
+        ("What does ```lte``` mean?", "What does ```lte``` mean?"),
+    ],
+)
+def test_fenced_code_and_documents_are_not_the_question(prompt: str, expected: str) -> None:
+    assert questions_in(prompt) == [expected]
+
+
+def test_a_question_inside_a_tagged_document_is_left_out() -> None:
+    prompt = f"<context>\n<question>Is he old?</question>\n</context>\n\n{ASKED}"
+    assert questions_in(prompt) == [ASKED]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *(
+            "[1,\n",
+            "{\n",
+            '{"a":\n',
+            '["a\n',
+            '{"a": 1}\n',
+            "```\n",
+            ' """ ',
+            "---\n",
+            "-",
+            "the\n",
+        ),
+        *(". ", " ", "\n", "Q: x\nA: y\n", "# Question\n\n", "\na a a ", "question*", "<question>"),
+    ],
+)
+def test_a_prompt_of_a_megabyte_takes_no_time(part: str) -> None:
+    began = time.process_time()
+    questions_in(f"x\n{part * (1_000_000 // len(part))}\n{ASKED}")
+    assert time.process_time() - began < 2  # what is tried again at every line took hours

@@ -184,6 +184,23 @@ def company():
         ("The CEO of Globex is Omar Diaz.", False),
         ("The CEO of Acme earns too much.", False),
         ("Acme opened a plant in Madrid in 2021.", False),
+        ("Bob Roe, CEO of Acme, said that sales rose.", True),
+        ("Bob Roe was named CEO of Acme.", True),
+        ("Acme's CEO, Bob Roe, lives in Lisbon.", True),
+        ("The CEO of Acme Inc. is Bob Roe.", True),
+        ("The CEO of Acme Foods is Tim Lee.", False),
+        ("Acme Foods is big. Its CEO is Tim Lee.", False),
+        ("The CEO of Acme lives in Lisbon.", False),
+        ("The CEO of Acme is from Portugal.", False),
+        ("The CEO of Acme is a Harvard graduate.", False),
+        ("The CEO of Acme is Portuguese.", False),
+        ("The CEO of Acme, Tim Lee's brother, is ill.", False),
+        ("In Lisbon, the CEO of Acme met a crowd.", False),
+        ("According to Tim Lee, the CEO of Acme is ill.", False),
+        ("Tim Lee met the CEO of Acme.", False),
+        ("Tim Lee is not the CEO of Acme.", False),
+        ("Acme's CEO earns 400,000 dollars.", False),
+        ("The CEO of Acme is 61.", False),
     ],
 )
 def test_a_document_is_stale_only_if_it_gives_the_edited_fact_another_value(company, text, stale):
@@ -210,3 +227,31 @@ def test_an_edit_that_poses_as_a_prompt_is_plain_text_in_its_document(memory):
         assert "\n" not in text
         assert "[Question]" not in text
         assert "<|" not in text
+
+
+FOUNDED = Edit(prompt="Acme was founded in", target_new="1990", subject="Acme")
+PEOPLE = Edit(prompt="The population of Acme Bay is", target_new="3 million", subject="Acme Bay")
+MOVED = Edit.from_statement("Acme moved to Lisbon in 2026.", subject="Acme")
+
+
+@pytest.mark.parametrize(
+    ("edit", "text", "stale"),
+    [
+        (FOUNDED, "Acme was founded in 1985 in Lyon.", True),
+        (FOUNDED, "Acme was founded in May 1985.", True),
+        (FOUNDED, "Acme was founded in Lyon.", False),
+        (PEOPLE, "Acme Bay has a population of about 2,100,000.", True),
+        (PEOPLE, "The population of Acme Bay grew by 3% in 2020.", False),
+        (PEOPLE, "In 2020, the population of Acme Bay was rising.", False),
+        (MOVED, "Acme moved to Madrid in 2026.", True),
+        (MOVED, "Acme moved in a hurry.", False),
+    ],
+)
+def test_another_value_is_of_the_new_ones_kind_and_stands_in_its_place(edit, text, stale):
+    with EditMemory.open(":memory:", embeddings=default_embeddings()) as memory:
+        memory.add_edits([edit])
+        retriever = EditAwareRetriever(
+            retriever=Fixed(documents=documents(text)),
+            edits=memory.as_retriever(gate=SimilarityGate(0.1)),
+        )
+        assert ("lte" in retriever.invoke(edit.descriptor)[-1].metadata) is stale

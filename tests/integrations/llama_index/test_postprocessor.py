@@ -19,6 +19,10 @@ def postprocessor(retriever):
     return EditNodePostprocessor(retriever=retriever)
 
 
+AL = Edit(prompt="The CEO of Acme is", target_new="Al", subject="Acme")
+BOB = Edit(prompt="The CEO of Acme is", target_new="Bob", subject="Acme", aliases=("ACM Corp",))
+
+
 def found(*texts: str) -> list[NodeWithScore]:
     return [NodeWithScore(node=TextNode(text=text), score=0.5) for text in texts]
 
@@ -71,6 +75,14 @@ def test_without_a_question_nothing_happens(postprocessor):
         (Edit(prompt="The CEO of Acme is", target_new="Jo"), "The CEO of Acme is Bob.", True),
         (Edit(prompt="The CEO of Acme is", target_new="Jo"), "Bob leads Acme.", False),
         (Edit.from_statement("The CEO of Acme is Jo"), "The CEO of Acme is Bob.", False),
+        (AL, "The CEO of Acme is also old.", True),
+        (AL, "Bob leads Acme. AL advises him.", False),
+        (BOB, "Bobby leads Acme-owned plants.", True),
+        (BOB, "Nobody but Bob's team leads Acme.", False),
+        (BOB, "Jo leads ACM Corp.", True),
+        (BOB, "Jo leads an acmeist club.", False),
+        (BOB, "Jo leads Acme Foods.", False),
+        (BOB, "Our Products\nAcme sells pens.", True),
     ],
 )
 def test_contradicted_is_what_names_the_subject_but_not_the_answer(edit, text, marked):
