@@ -16,7 +16,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +26,16 @@ import yaml
 from lte_chains.cases import Case, read_cases
 from lte_chains.embeddings import default_embeddings
 from lte_chains.evaluation.comparison import ComparisonConfig, Unedited, ask, judged_rows
-from lte_chains.evaluation.editors import Editor
-from lte_chains.evaluation.editors.fine_tuning import FineTuningConfig
-from lte_chains.evaluation.editors.ft_l import FtL
-from lte_chains.evaluation.editors.ft_m import FtM
-from lte_chains.evaluation.editors.ike import Ike
-from lte_chains.evaluation.editors.in_context import InContext
-from lte_chains.evaluation.editors.instruct_edit import InstructEdit
-from lte_chains.evaluation.editors.keys import ValueSearch
-from lte_chains.evaluation.editors.lora import Lora, LoraConfig
-from lte_chains.evaluation.editors.memit import Memit, MemitConfig
-from lte_chains.evaluation.editors.mend import Mend
-from lte_chains.evaluation.editors.rome import Rome, RomeConfig
-from lte_chains.evaluation.editors.serac import Serac
+from lte_chains.evaluation.editors import Editor, Resources, make_editor
 from lte_chains.evaluation.editors.train_cases import train_cases
 from lte_chains.evaluation.environment import environment
 from lte_chains.evaluation.resources import metered
 from lte_chains.evaluation.runner import ANSWER_TOKENS
 from lte_chains.evaluation.summary import summarise
-from lte_chains.models import LocalChatModel, load_model
+from lte_chains.models import load_model
 
 BUDGET = 8
 """Settings of each method, at most."""
-MOST_TEXTS = 1000
 FINE_TUNING: Sequence[Mapping[str, Any]] = [
     {"depth": depth, "learning_rate": rate, "steps": 40}
     for depth in (0.4, 0.8)
@@ -86,14 +74,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="lte-tiny-base")
     parser.add_argument("--methods", default=",".join(SETTINGS))
     parser.add_argument("--editors", action="append", default=[], metavar="NAME=FOLDER")
-    parser.add_argument("--rows", type=int, default=40)
+    parser.add_argument("--rows", type=int, default=40, help="of each file")
     parser.add_argument("--out", type=Path, default=Path("runs/tune-editors"))
     options = parser.parse_args(arguments)
     if not options.data:
         print("nothing to tune on: give --data (KnowEdit-style rows that are not reported on)")
         return 0
     model = load_model(options.model, max_new_tokens=ANSWER_TOKENS, batch_size=32)
-    makers = _makers(model, train_cases(options.train_data, held_out=options.data))
+    resources = Resources(
+        model=model,
+        base=model,
+        embeddings=default_embeddings(),
+        train=train_cases(options.train_data, held_out=options.data),
+    )
     cases = [case for path in options.data for case in read_cases(path, limit=options.rows)]
     original = ask(Unedited(model), cases, batch_size=32)
     wanted = {name: SETTINGS[name] for name in options.methods.split(",") if name}
@@ -106,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for setting in settings[:BUDGET]:
             if any(one["setting"] == setting for one in tried):
                 continue
-            tried.append(_try(makers[name], setting, cases, original))
+            tried.append(_try(_editor(name, setting, resources), setting, cases, original))
             _write(path, name, options, tried)
             print(name, tried[-1], flush=True)
         if tried:
@@ -116,9 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _try(
-    make: Callable[..., Editor], setting: Mapping[str, Any], cases: Sequence[Case], original: Any
+    editor: Editor, setting: Mapping[str, Any], cases: Sequence[Case], original: Any
 ) -> dict[str, Any]:
-    editor = make(**setting)
     editor.prepare()
     rows = []
     for number, case in enumerate(cases):
@@ -139,29 +131,11 @@ def _try(
     }
 
 
-def _makers(model: LocalChatModel, train: Sequence[Case]) -> dict[str, Callable[..., Editor]]:
-    """Return for each method what makes an editor of a setting."""
-    embeddings = default_embeddings()
-    texts = [case.edit.prompt for case in train[:MOST_TEXTS]] or None
-
-    def rome(search: Mapping[str, Any], **more: Any) -> Editor:
-        return Rome(model, RomeConfig(search=ValueSearch(**search), **more), texts=texts)
-
-    def memit(search: Mapping[str, Any], **more: Any) -> Editor:
-        return Memit(model, MemitConfig(search=ValueSearch(**search), **more), texts=texts)
-
-    return {
-        "ice": lambda **s: InContext(model, embeddings=embeddings, **s),
-        "ike": lambda **s: Ike(model, train[:MOST_TEXTS], embeddings=embeddings, **s),
-        "ft-l": lambda **s: FtL(model, FineTuningConfig(**s)),
-        "ft-m": lambda **s: FtM(model, FineTuningConfig(**s)),
-        "lora": lambda **s: Lora(model, LoraConfig(**s)),
-        "rome": rome,
-        "memit": memit,
-        "mend": lambda folder: Mend.load(model, Path(folder)),
-        "instruct-edit": lambda folder: InstructEdit.load(model, Path(folder)),
-        "serac": lambda folder: Serac.load(model, Path(folder), embeddings=embeddings),
-    }
+def _editor(name: str, setting: Mapping[str, Any], resources: Resources) -> Editor:
+    """Make an editor of a setting: a trained one's is its folder."""
+    if "folder" in setting:
+        return make_editor(name, replace(resources, trained=Path(setting["folder"])))
+    return make_editor(name, replace(resources, settings={name: setting}))
 
 
 def _worth(tried: Mapping[str, Any]) -> float:

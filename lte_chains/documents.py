@@ -202,9 +202,11 @@ class EditDocuments(VectorStore):
         """
         store = self._shared.store
         now = store.content(self.namespace)
+        if now[0] == 0:
+            return []
         seen, known = self._shared.topics.get(self.namespace, (None, []))
-        if seen == now or now[0] == 0:
-            return known if seen == now else []
+        if seen == now:
+            return known
         if (vector := self._shared.marks.get(self.fingerprint)) is None:
             vector = self._shared.marks[self.fingerprint] = self.embed_texts([ABOUT_A_SUBJECT])[0]
         size, found = 0, list[Edit]()

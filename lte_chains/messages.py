@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, ChatMessage, HumanMessage
 
 from lte_chains.edit import EditMatch
-from lte_chains.prompts import PromptStyle, begins_with_edits, editing_prefix
+from lte_chains.prompts import PromptStyle, editing_prefix, split_prompt
 from lte_chains.slots import later_first
 
 LTE_KEY = "lte"
@@ -111,7 +111,8 @@ def edited_by(message: BaseMessage) -> list[dict[str, Any]] | None:
     edits = mark.get("edits") if isinstance(mark, Mapping) else None
     if not isinstance(edits, list) or not all(isinstance(edit, Mapping) for edit in edits):
         return None
-    return edits if edits and begins_with_edits(text_of(message)) else None
+    text = text_of(message)
+    return edits if edits and split_prompt(text)[1] != text else None
 
 
 def describe(match: EditMatch) -> dict[str, Any]:

@@ -136,18 +136,6 @@ def editing_prefix(
     return f"{wording.instruction}\n\n{''.join(parts)}{wording.question_header}\n"
 
 
-def begins_with_edits(text: str) -> bool:
-    """Tell whether a text begins as `editing_prefix` does, in either wording.
-
-    Example:
-        >>> begins_with_edits(editing_prefix(["Acme is new"]) + "Who runs Acme?")
-        True
-        >>> begins_with_edits("Who runs Acme?")
-        False
-    """
-    return any(text.startswith(f"{wording.instruction}\n\n[") for wording in _WORDINGS.values())
-
-
 def _listed(texts: Sequence[str]) -> str:
     lines = [neutralise(text) for text in texts]
     if len(lines) > 1:

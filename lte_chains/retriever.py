@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -289,6 +289,11 @@ class EditRetriever(VectorStoreRetriever):
             judged: list[list[EditMatch]] = together(queries, matches)
             return judged
         return [gate.judge(query, own) for query, own in zip(queries, matches, strict=True)]
+
+
+def facts_among(matches: Iterable[EditMatch]) -> list[EditMatch]:
+    """Return the matches that are facts: a document tells, and how to answer is not its to say."""
+    return [match for match in matches if match.edit.instruction is None]
 
 
 def as_document(match: EditMatch) -> Document:

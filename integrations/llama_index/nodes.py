@@ -9,12 +9,12 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from lte_chains.edit import EditMatch
 from lte_chains.messages import LTE_KEY
 from lte_chains.prompts import neutralise
-from lte_chains.retriever import as_document
+from lte_chains.retriever import as_document, facts_among
 
 
 def as_nodes(matches: Iterable[EditMatch]) -> list[NodeWithScore]:
-    """Return the matches that are facts as nodes: how to answer is no document's to say."""
-    return [as_node(match) for match in matches if match.edit.instruction is None]
+    """Return the matches that are facts as nodes."""
+    return [as_node(match) for match in facts_among(matches)]
 
 
 def as_node(match: EditMatch) -> NodeWithScore:

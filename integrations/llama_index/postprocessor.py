@@ -16,7 +16,7 @@ from lte_chains.messages import LTE_KEY
 from lte_chains.prompts import neutralise
 from lte_chains.retrieval.mentions import holds_name, subject_names
 from lte_chains.retrieval.whole_names import holds_whole_name, plain
-from lte_chains.retriever import EditRetriever
+from lte_chains.retriever import EditRetriever, facts_among
 
 SUPERSEDED_BY = "superseded_by"
 """Metadata key of the mark that the model reads: the facts that override the node."""
@@ -86,8 +86,7 @@ class EditNodePostprocessor(BaseNodePostprocessor):
 
 
 def _edits_first(nodes: list[NodeWithScore], matches: Sequence[EditMatch]) -> list[NodeWithScore]:
-    # A node tells; how to answer is for the question's own prompt to say.
-    matches = [match for match in matches if match.edit.instruction is None]
+    matches = facts_among(matches)
     if not matches:
         return nodes
     edits = [as_node(match) for match in matches]

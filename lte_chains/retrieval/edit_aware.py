@@ -26,7 +26,7 @@ from lte_chains.retrieval.contradiction import (
     contradictions,
     known_old_values,
 )
-from lte_chains.retriever import EditRetriever, as_document
+from lte_chains.retriever import EditRetriever, as_document, facts_among
 
 
 class EditAwareRetriever(BaseRetriever):
@@ -132,14 +132,12 @@ class EditAwareRetriever(BaseRetriever):
         k: int | None,
     ) -> list[Document]:
         most = self.k if k is None else require_count("k", k)
-        # A document tells; how to answer is for the question's own prompt to say.
-        facts = [match for match in matches if match.edit.instruction is None]
         kept = [
             _marked(document, wrong) if wrong else document
             for document, wrong in zip(documents, found, strict=True)
             if not wrong or self.stale == "mark"
         ]
-        return [*map(_with_source, facts), *kept][:most]
+        return [*map(_with_source, facts_among(matches)), *kept][:most]
 
 
 def _with_source(match: EditMatch) -> Document:

@@ -90,13 +90,17 @@ def find_name(words: Sequence[str], name: str) -> Span | None:
         >>> find_name(words_of("Who is acme's CEO?"), "Acme")
         Span(start=2, end=3)
     """
+    return next(name_places(words, name), None)
+
+
+def name_places(words: Sequence[str], name: str) -> Iterator[Span]:
+    """Yield every place at which `words` hold a name, whatever its case."""
     wanted, folded = _name_words(name), _folded(tuple(words))
     if not wanted or wanted[0] not in folded:
-        return None
+        return
     for start in range(len(folded) - len(wanted) + 1):
         if folded[start : start + len(wanted)] == wanted:
-            return Span(start, start + len(wanted))
-    return None
+            yield Span(start, start + len(wanted))
 
 
 def holds_name(text: str, name: str) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from lte_chains.retrieval.mentions import Span, holds_name, name_key, words_of
+from lte_chains.retrieval.mentions import Span, holds_name, name_places, words_of
 from lte_chains.retrieval.ordinary_words import DATE_WORDS, is_ordinary
 
 _HYPHEN = re.compile(r"(?<=\w)[-‐](?=\w)")
@@ -62,7 +62,7 @@ def find_whole_name(words: Sequence[str], name: str) -> Span | None:
         >>> find_whole_name(words_of("Acme Foods is no part of acme."), "Acme")
         Span(start=6, end=7)
     """
-    places = list(_places(words, name))
+    places = list(name_places(words, name))
     telling = not places or _capitals_tell(words)
     for span in places:
         if _is_meant(words, span, name, telling) and not (telling and _is_part(words, span)):
@@ -94,17 +94,6 @@ def plain(text: str) -> str:
         'an Acme owned firm'
     """
     return _HYPHEN.sub(" ", unicodedata.normalize("NFKC", text))
-
-
-def _places(words: Sequence[str], name: str) -> Iterator[Span]:
-    """Yield the places at which words hold a name, whatever their case."""
-    wanted = words_of(name_key(name))
-    folded = [word.casefold() for word in words]
-    if not wanted or wanted[0] not in folded:
-        return
-    for start in range(len(folded) - len(wanted) + 1):
-        if folded[start : start + len(wanted)] == wanted:
-            yield Span(start, start + len(wanted))
 
 
 def _capitals_tell(words: Sequence[str]) -> bool:

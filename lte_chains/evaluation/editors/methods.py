@@ -70,9 +70,8 @@ class Resources:
 
     def __post_init__(self) -> None:
         """Check whose settings are given; what they are is checked with each editor."""
-        wrong = sorted(set(self.settings) - (set(METHODS) - set(_WITHOUT_SETTINGS)))
-        if wrong:
-            usable = [name for name in METHODS if name not in _WITHOUT_SETTINGS]
+        usable = [name for name in METHODS if name not in _WITHOUT_SETTINGS]
+        if wrong := sorted(set(self.settings) - set(usable)):
             raise ConfigError(f"there are no settings of {wrong}: give some of {usable}")
 
     def config(self, method: str, kind: type[_Config]) -> _Config | None:

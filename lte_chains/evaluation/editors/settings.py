@@ -1,7 +1,6 @@
 """Settings of methods that differ from their defaults, as a YAML file gives them.
 
-rome: {depth: 0.0, search: {steps: 60, largest: 20.0}}
-ft-m: {learning_rate: 0.002, steps: 40}
+A line is ``ft-m: {learning_rate: 0.002, steps: 40}``.
 """
 
 from __future__ import annotations
