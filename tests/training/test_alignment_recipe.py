@@ -112,6 +112,17 @@ def test_a_recipe_never_comes_after_itself_or_an_adapter(tmp_path: Path) -> None
         recipes_before(recipe)
 
 
+def test_a_recipe_after_another_ends_in_no_adapter(tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(parse_recipe(SMALL).to_yaml(), encoding="utf-8")
+    lora = {"rank": 2, "alpha": 2, "target_modules": ["q_proj"]}
+    last = change_recipe(parse_recipe(SMALL), name="last", after=str(file), lora=lora)
+    with pytest.raises(ConfigError, match="'last' ends in an adapter"):
+        recipes_before(last)
+    merged = change_recipe(last, lora={**lora, "merge": True})
+    assert [one.name for one in recipes_before(merged)] == ["mini"]
+
+
 def test_a_recipe_reads_back_from_its_own_yaml() -> None:
     for name in shipped_recipes():
         recipe = read_recipe(name)

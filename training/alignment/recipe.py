@@ -183,7 +183,8 @@ def recipes_before(recipe: AlignmentRecipe) -> list[AlignmentRecipe]:
     """Return the recipes that are run before this one, the first one first, for the same model.
 
     Raises:
-        ConfigError: One is missing or wrong, comes after itself, or ends in an adapter.
+        ConfigError: One is missing or wrong, or comes after itself; or one of them all, this
+            one included, ends in an adapter, which would fit no weights but the run's own.
     """
     before: list[AlignmentRecipe] = []
     names = {recipe.name}
@@ -191,13 +192,14 @@ def recipes_before(recipe: AlignmentRecipe) -> list[AlignmentRecipe]:
         earlier = change_recipe(read_recipe(source), model=recipe.model)
         if earlier.name in names:
             raise ConfigError(f"recipe {earlier.name!r} comes after itself: change its 'after'")
-        if earlier.lora is not None and not earlier.lora.merge:
-            raise ConfigError(
-                f"recipe {earlier.name!r} ends in an adapter, and {recipe.name!r} goes on from "
-                "weights: set its lora.merge to true"
-            )
         names.add(earlier.name)
         before.insert(0, earlier)
+    for one in [*before, recipe] if before else ():
+        if one.lora is not None and not one.lora.merge:
+            raise ConfigError(
+                f"recipe {one.name!r} ends in an adapter, but recipes that run after one another "
+                "end in weights: set its lora.merge to true"
+            )
     return before
 
 
