@@ -211,13 +211,14 @@ def target_names(edit: Edit) -> list[str]:
 
 
 def names_in(text: str) -> list[str]:
-    """Return the runs of capitalised words in a text.
+    """Return the runs of capitalised words in a text, but for words like "The" that begin it.
 
     Example:
-        >>> names_in("where does Jane Doe of Acme live?")
+        >>> names_in("The boss says: where does Jane Doe of Acme live?")
         ['Jane Doe of Acme']
     """
-    return [_ENDING.sub("", name) for name in _NAME.findall(text)]
+    found = (_ENDING.sub("", name) for name in _NAME.findall(text))
+    return [name for name in found if _SAYS_NOTHING.fullmatch(name) is None or name.isupper()]
 
 
 def subject_names(edit: Edit) -> list[str]:

@@ -22,6 +22,8 @@ from lte_chains.training.scope_gate.relations import (
 
 GARBLED = 0.08
 """How often a question calls the subject by a name with a slip in it."""
+CONFUSED = 0.4
+"""How often another relation is drawn from those that are easily taken for the edit's."""
 
 _NUMBER = re.compile(r"\d+")
 _SYMMETRIC = frozenset({"spouse", "sibling"})
@@ -64,6 +66,7 @@ class PairMaker:
             "chain": self._chain,
             "other_relation": self._other_relation,
             "other_property": self._other_property,
+            "turned_round": self._turned_round,
             "other_subject": self._other_subject,
             "composed_other_relation": self._composed_other_relation,
             "composed_other_subject": self._composed_other_subject,
@@ -141,6 +144,12 @@ class PairMaker:
         label = self._rng.choice(other_properties(self._known[fact.relation]))
         form = by_label(label, self._rng)
         return self._pair(form, fact.subject, fact, "other_property", False)
+
+    def _turned_round(self) -> Pair:
+        """Ask about the edit's subject what the edit answers about its target."""
+        fact = self._fact([r for r in self._relations if r.inverse and r.name not in _SYMMETRIC])
+        form = self._rng.choice(self._known[fact.relation].inverse).replace("{t}", "{s}")
+        return self._pair(form, fact.subject, fact, "turned_round", False)
 
     def _other_subject(self) -> Pair:
         fact = self._fact()
@@ -248,7 +257,11 @@ class PairMaker:
         return Pair(self._spoken(form, subject), self._edit(fact), in_scope, kind)
 
     def _other(self, fact: Fact) -> Relation:
-        return self._rng.choice(others(self._known[fact.relation], self._relations))
+        relation = self._known[fact.relation]
+        candidates = others(relation, self._relations)
+        confused = [other for other in candidates if other.name in relation.confused]
+        often = confused and self._rng.random() < CONFUSED
+        return self._rng.choice(confused if often else candidates)
 
     def _answer(self, relation: Relation) -> str:
         known = self._facts[relation.name]

@@ -42,6 +42,8 @@ class Relation:
     inverse: tuple[str, ...] = ()
     near: frozenset[str] = frozenset()
     """Relations whose questions the edit may bear on too."""
+    confused: tuple[str, ...] = ()
+    """Other relations that are easily taken for this one."""
     words: frozenset[str] = field(default_factory=frozenset)
     """Content words of the labels, to tell properties that may mean the same."""
 
@@ -142,6 +144,7 @@ def _relation(
         follows=tuple(entry.get("follows", ())),
         inverse=tuple(entry.get("inverse", ())),
         near=frozenset(entry["near"]),
+        confused=tuple(entry.get("confused", ())),
         words=_content_words(labels),
     )
 

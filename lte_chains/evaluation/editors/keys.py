@@ -109,6 +109,8 @@ class ValueSearch:
     """The change is at most so many times as long as the value."""
     enough: float = 0.05
     """Stop when the loss is below this."""
+    bfloat16: bool = False
+    """Whether to multiply in bfloat16, which some processors do several times faster."""
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -144,7 +146,10 @@ class ValueSearch:
         usual: torch.Tensor | None = None
         with _added(layer, delta, places):
             for _ in range(self.steps):
-                logits = rows.logits(module)
+                with torch.autocast(
+                    module.device.type, dtype=torch.bfloat16, enabled=self.bfloat16
+                ):
+                    logits = rows.logits(module)
                 # What follows the essence's subject, with and without the change.
                 said = logits[-1, places[-1]].float().log_softmax(dim=-1)
                 usual = said.detach() if usual is None else usual

@@ -70,10 +70,13 @@ class Batch:
     def losses(self, logits: torch.Tensor) -> torch.Tensor:
         """Return each row's mean negative log-likelihood of its answer, shape (rows,)."""
         wanted = self.labels[:, 1:]
+        rows, places = (wanted != _IGNORED).nonzero(as_tuple=True)
         per_token = functional.cross_entropy(
-            logits[:, :-1].float().transpose(1, 2), wanted, ignore_index=_IGNORED, reduction="none"
+            logits[rows, places].float(), wanted[rows, places], reduction="none"
         )
-        return per_token.sum(dim=1) / (wanted != _IGNORED).sum(dim=1).clamp(min=1)
+        # Of all positions only the answers' are read: most of the logits bear no loss.
+        total = per_token.new_zeros(len(wanted)).index_add(0, rows, per_token)
+        return total / torch.bincount(rows, minlength=len(wanted)).clamp(min=1)
 
 
 def encode_row(model: LocalChatModel, prompt: str, target: str, *, end: bool = True) -> TokenRow:

@@ -51,6 +51,23 @@ def test_another_subject_is_never_the_edits_own(maker):
             assert folded(pair.edit.subject).strip() != folded(pair.question).strip()
 
 
+def test_a_question_turned_round_is_about_the_edits_own_subject(names, facts):
+    known = {name: relations()[name] for name in ("capital", "spouse")}
+    maker = PairMaker(known, facts, names, random.Random(0))
+    for pair in _many(maker, "turned_round"):
+        # Being married is the same both ways: that is never asked.
+        assert "capital" in pair.edit.descriptor.lower() or "governed" in pair.edit.descriptor
+        assert "capital" in pair.question.lower()
+
+
+def test_what_is_confused_with_the_edits_relation_is_asked_more_often_than_others(names, facts):
+    maker = PairMaker(relations(), facts, names, random.Random(0))
+    fact = next(fact for fact in facts if fact.relation == "director")
+    asked = [maker._other(fact).name for _ in range(200)]
+    confused = set(relations()["director"].confused)
+    assert 60 < sum(name in confused for name in asked) < 140
+
+
 def test_a_year_has_a_sibling(names, facts):
     only = [fact for fact in facts if fact.relation == "director"]
     known = {name: relations()[name] for name in ("director", "birthplace")}

@@ -30,6 +30,13 @@ def test_relations_name_only_relations_that_there_are():
     assert set(properties_of().values()) <= known.keys()
 
 
+def test_what_is_confused_with_a_relation_is_surely_another():
+    known = relations()
+    for relation in known.values():
+        surely = {other.name for other in others(relation, known.values())}
+        assert set(relation.confused) <= surely, relation.name
+
+
 def test_a_relation_that_an_edit_may_bear_on_is_never_its_negative():
     known = relations()
     names = {other.name for other in others(known["country"], known.values())}
