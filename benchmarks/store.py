@@ -339,24 +339,29 @@ def main() -> None:
     most = max(given.sizes)
     every = embedded(most, most=given.real) if given.vectors == "real" else random_vectors(most)
     results: list[Result] = []
+    print(report.HEADING)
+    for result in measured(given, every):
+        results.append(result)
+        print(report.line(result), flush=True)
+    if given.out:
+        command = f"python benchmarks/store.py {' '.join(sys.argv[1:])}"
+        report.save(results, given.out, command=command)
+
+
+def measured(given: argparse.Namespace, every: Floats) -> Iterator[Result]:
+    """Measure what the arguments ask for, one after the other."""
     for size in given.sizes:
         with tempfile.TemporaryDirectory() as name:
             folder, vectors = Path(name), every[:size]
             with_peers = size <= given.peers_up_to
-            results += adding(size, vectors, folder, given.pairs)
-            results += searching(size, vectors, folder, given.pairs, with_peers=with_peers)
-            share = recall(vectors, folder)
-            results.append(
-                Result("missed of the best 3", size, 1 - share, 0.01, "one of a hundred", 1.0, "%")
-            )
-            results += opening(size, folder, given.pairs)
+            yield from adding(size, vectors, folder, given.pairs)
+            yield from searching(size, vectors, folder, given.pairs, with_peers=with_peers)
+            missed = 1 - recall(vectors, folder)
+            yield Result("missed of the best 3", size, missed, 0.01, "one of a hundred", 1.0, "%")
+            yield from opening(size, folder, given.pairs)
     if given.texts:
         with tempfile.TemporaryDirectory() as name:
-            results += embedding(given.texts, Path(name), given.pairs)
-    print(report.table(results))
-    if given.out:
-        command = f"python benchmarks/store.py {' '.join(sys.argv[1:])}"
-        report.save(results, given.out, command=command)
+            yield from embedding(given.texts, Path(name), given.pairs)
 
 
 if __name__ == "__main__":

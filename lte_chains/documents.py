@@ -16,9 +16,10 @@ from langchain_core.vectorstores import VectorStore
 
 from lte_chains.arguments import holds, require_count, require_ids, require_moment, require_query
 from lte_chains.edit import Edit, EditMatch
-from lte_chains.embeddings import Embedder, unit_vectors
+from lte_chains.embeddings import Embedder
 from lte_chains.errors import ConfigError
 from lte_chains.store.base import EditStore, Vectors
+from lte_chains.unit_vectors import unit_vectors
 from lte_chains.wordings import ABOUT_A_SUBJECT
 
 Filter = Mapping[str, Any] | Callable[[Document], bool]
@@ -101,20 +102,27 @@ class EditDocuments(VectorStore):
         """The embedder's identity, the same in every process."""
         return self._shared.embedder.fingerprint
 
-    def embed_queries(self, queries: Sequence[str]) -> Vectors:
+    def embed_queries(self, queries: Sequence[str], *, ahead: Sequence[str] = ()) -> Vectors:
         """Return unit vectors of queries, embedded together, shape (len(queries), dimension).
 
         A query that was embedded lately is not embedded again.
+
+        Args:
+            queries: The questions.
+            ahead: Texts that `embed_texts` may be asked for next: they are embedded with the
+                queries, where the embedder treats both alike.
 
         Raises:
             ConfigError: A query is no text.
             EmbeddingError: The embedder failed to give fitting vectors.
         """
-        return self._shared.embedder.queries([require_query(query) for query in queries])
+        checked = [require_query(query) for query in queries]
+        return self._shared.embedder.queries(checked, ahead=ahead)
 
-    async def aembed_queries(self, queries: Sequence[str]) -> Vectors:
+    async def aembed_queries(self, queries: Sequence[str], *, ahead: Sequence[str] = ()) -> Vectors:
         """Return unit vectors of queries, as `embed_queries` does."""
-        return await self._shared.embedder.aqueries([require_query(query) for query in queries])
+        checked = [require_query(query) for query in queries]
+        return await self._shared.embedder.aqueries(checked, ahead=ahead)
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Return unit vectors of texts that are no queries; see `embed_queries`."""

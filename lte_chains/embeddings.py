@@ -1,4 +1,4 @@
-"""Embedders: the default ones, their identity, and vectors fit to be stored."""
+"""Embedders: the default ones, their identity, and how a memory uses them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from lte_chains.errors import ConfigError, EmbeddingError, MissingExtraError
 from lte_chains.progress import in_batches
 from lte_chains.remembered import Remembered
 from lte_chains.store.base import Vectors
+from lte_chains.unit_vectors import unit_vectors
 from lte_chains.wordings import wordings
 
 _log = logging.getLogger(__name__)
@@ -142,41 +143,58 @@ class Embedder:
         vector: Vectors = (await self.aqueries([text]))[0]
         return vector
 
-    def queries(self, texts: Sequence[str]) -> Vectors:
+    def queries(self, texts: Sequence[str], *, ahead: Sequence[str] = ()) -> Vectors:
         """Return the vectors of queries, shape (len(texts), dimension), embedded together.
 
         LangChain's embeddings take queries one by one. Most embedders treat them
         as any other text, which the first batch shows; those get all at once.
 
+        Args:
+            texts: The queries.
+            ahead: Texts that `texts` may be asked for next; they join such a batch.
+
         Raises:
             EmbeddingError: The embedder did not give one finite vector for each.
         """
-        found = self._queries.known(texts)
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
-        if len(missing) > 1 and self._alike is not False:
-            vectors = self._embedded(missing)
+        found, missing, further = self._unknown_of(texts, ahead)
+        if len(missing) + len(further) > 1 and self._alike is not False:
+            vectors = self._embedded([*missing, *further])
             if self._alike is None:
                 first = unit_vectors([self.embeddings.embed_query(missing[0])], count=1)
                 self._alike = _same(first, vectors[:1])
+            self._texts.add(dict(zip(further, vectors[len(missing) :], strict=True)))
             if self._alike:
-                return self._remembered(self._queries, texts, found, missing, vectors)
+                own = vectors[: len(missing)]
+                return self._remembered(self._queries, texts, found, missing, own)
         each = [self.embeddings.embed_query(text) for text in missing]
         return self._remembered(self._queries, texts, found, missing, each)
 
-    async def aqueries(self, texts: Sequence[str]) -> Vectors:
+    async def aqueries(self, texts: Sequence[str], *, ahead: Sequence[str] = ()) -> Vectors:
         """Return the vectors of queries, as `queries` does."""
-        found = self._queries.known(texts)
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        found, missing, further = self._unknown_of(texts, ahead)
         embeddings = await run_in_executor(None, lambda: self.embeddings)
-        if len(missing) > 1 and self._alike is not False:
-            vectors = unit_vectors(await embeddings.aembed_documents(missing), count=len(missing))
+        if (count := len(missing) + len(further)) > 1 and self._alike is not False:
+            batch = await embeddings.aembed_documents([*missing, *further])
+            vectors = unit_vectors(batch, count=count)
             if self._alike is None:
                 first = unit_vectors([await embeddings.aembed_query(missing[0])], count=1)
                 self._alike = _same(first, vectors[:1])
+            self._texts.add(dict(zip(further, vectors[len(missing) :], strict=True)))
             if self._alike:
-                return self._remembered(self._queries, texts, found, missing, vectors)
+                own = vectors[: len(missing)]
+                return self._remembered(self._queries, texts, found, missing, own)
         each = await asyncio.gather(*map(embeddings.aembed_query, missing))
         return self._remembered(self._queries, texts, found, missing, each)
+
+    def _unknown_of(
+        self, texts: Sequence[str], ahead: Sequence[str]
+    ) -> tuple[dict[str, Vectors], list[str], list[str]]:
+        """Return the known queries' vectors, the other queries, and the texts to join them."""
+        found = self._queries.known(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        known = self._texts.known(ahead)
+        further = [text for text in dict.fromkeys(ahead) if text not in known]
+        return found, missing, further if missing else []
 
     def texts(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of texts that are no queries, embedded together.
@@ -220,34 +238,6 @@ class Embedder:
 
 def _same(one: Vectors, other: Vectors) -> bool:
     return one.shape == other.shape and bool(abs(one - other).max() < _ALIKE)
-
-
-def unit_vectors(vectors: Sequence[Sequence[float] | Vectors] | Vectors, *, count: int) -> Vectors:
-    """Return vectors scaled to length 1, so that their products are cosines; zeros stay.
-
-    Raises:
-        EmbeddingError: Not `count` vectors of one dimension, or not finite.
-
-    Example:
-        >>> unit_vectors([[3.0, 4.0]], count=1).round(1).tolist()
-        [[0.6..., 0.8...]]
-    """
-    import numpy as np
-
-    try:
-        matrix = np.asarray(vectors, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise EmbeddingError(f"the embedder did not give vectors of numbers: {error}") from error
-    if matrix.ndim != 2 or len(matrix) != count or not matrix.shape[1]:
-        raise EmbeddingError(
-            f"the embedder gave an array of shape {matrix.shape} for {count} texts: "
-            "it must give one vector for each"
-        )
-    if not np.isfinite(matrix).all():
-        raise EmbeddingError("the embedder gave a vector with NaN or infinite numbers")
-    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    unit = matrix / np.where(lengths > 0, lengths, 1.0)
-    return unit.astype(np.float32)
 
 
 def default_embeddings() -> Embeddings:

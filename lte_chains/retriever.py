@@ -30,7 +30,7 @@ from lte_chains.retrieval.decomposition import decompose
 from lte_chains.retrieval.driving import Driver
 from lte_chains.retrieval.explanation import Explanation, Found, explain
 from lte_chains.retrieval.hop_rules import HopRules, rules_for
-from lte_chains.retrieval.hops import chains, follow
+from lte_chains.retrieval.hops import chains, follow, searched_names
 from lte_chains.retrieval.requests import Look, Steps
 from lte_chains.retrieval.topics import judge_apart
 from lte_chains.scope import CrossEncoderGate, ScopeGate, SimilarityGate
@@ -236,7 +236,8 @@ class EditRetriever(VectorStoreRetriever):
         """Search, gate, follow hops and select."""
         if not require_query(query).strip():
             return Found((), (), (), (), ())
-        near, judged, beyond = yield Look(query)
+        names = searched_names(query) if self.hops and self.gate is not None else ()
+        near, judged, beyond = yield Look(query, names)
         if self.gate is None:
             return Found(near, judged, (), (), budget.select(judged))
         rules = self.hop_rules or rules_for(self.memory.fingerprint)

@@ -133,6 +133,20 @@ def test_a_repeated_query_is_not_embedded_again(memory: EditMemory, embeddings: 
     assert embeddings.queries == [QUESTIONS[0]]
 
 
+def test_names_that_hops_may_begin_at_are_embedded_with_a_long_question(
+    memory: EditMemory, embeddings: Counting
+) -> None:
+    question = "In which city was the person born who is the head of Initech?"
+    other = question.replace("Initech", "Hooli")
+    retriever = memory.as_retriever(gate=SimilarityGate(threshold=0.999))
+    retriever.retrieve(question)
+    embeddings.batches.clear()
+    embeddings.queries.clear()
+    retriever.retrieve(other)
+    assert embeddings.queries == []
+    assert embeddings.batches == [[other, "Hooli"]]
+
+
 def test_an_embedder_that_treats_queries_otherwise_gets_them_one_by_one() -> None:
     embeddings = Counting(asymmetric=True)
     embedder = Embedder(embeddings)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from pairs.running import Result
 
+HEADING = """| what | edits | memory | against | yardstick | ratio | at most | |
+|---|---|---|---|---|---|---|---|"""
+"""The first lines of a table."""
 _BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 
 
@@ -40,14 +43,16 @@ def table(results: Iterable[Result]) -> str:
         |---|---|---|---|---|---|---|---|
         | add | 10 | 2 ms | a bare table | 1 ms | 2.00 | 1.5 | missed |
     """
-    lines = ["| what | edits | memory | against | yardstick | ratio | at most | |"]
-    lines.append("|---|---|---|---|---|---|---|---|")
-    for r in results:
-        limit = "" if r.limit is None else f"{r.limit:g}"
-        met = {True: "met", False: "missed", None: ""}[r.met]
-        amounts = f"{_amount(r.ours, r.unit)} | {r.against} | {_amount(r.yardstick, r.unit)}"
-        lines.append(f"| {r.name} | {r.size:,} | {amounts} | {r.ratio:.2f} | {limit} | {met} |")
-    return "\n".join(lines)
+    return "\n".join([HEADING, *map(line, results)])
+
+
+def line(result: Result) -> str:
+    """Return a result as a line of the table."""
+    limit = "" if result.limit is None else f"{result.limit:g}"
+    met = {True: "met", False: "missed", None: ""}[result.met]
+    ours, yardstick = (_amount(a, result.unit) for a in (result.ours, result.yardstick))
+    cells = result.name, f"{result.size:,}", ours, result.against, yardstick, f"{result.ratio:.2f}"
+    return f"| {' | '.join(cells)} | {limit} | {met} |"
 
 
 def plot(results: Sequence[Result], out: Path) -> list[str]:

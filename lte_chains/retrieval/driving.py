@@ -75,7 +75,8 @@ class Driver:
                 found: Sequence[Any] = _portions(vectors, [len(r.texts) for r in own])
             elif kind is Look:
                 queries = [request.query for request in own]
-                found = self._looked(queries, self.memory.embed_queries(queries))
+                vectors = self.memory.embed_queries(queries, ahead=_ahead(own))
+                found = self._looked(queries, vectors)
             elif kind is Say:
                 found = [self._llm.invoke(request.prompt).text for request in own]
             else:
@@ -93,7 +94,7 @@ class Driver:
                 found: Sequence[Any] = _portions(vectors, [len(r.texts) for r in own])
             elif kind is Look:
                 queries = [request.query for request in own]
-                vectors = await self.memory.aembed_queries(queries)
+                vectors = await self.memory.aembed_queries(queries, ahead=_ahead(own))
                 # A gate may run a model, and a store may read files.
                 found = await run_in_executor(None, self._looked, queries, vectors)
             elif kind is Say:
@@ -191,6 +192,10 @@ def _by_kind(requests: Sequence[Request]) -> dict[type, list[int]]:
     for place, request in enumerate(requests):
         kinds.setdefault(type(request), []).append(place)
     return kinds
+
+
+def _ahead(looks: Sequence[Look]) -> list[str]:
+    return [text for look in looks for text in look.ahead]
 
 
 def _portions(vectors: Vectors, counts: Sequence[int]) -> list[Vectors]:

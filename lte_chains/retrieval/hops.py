@@ -148,7 +148,7 @@ def follow(
     if not hops:
         return steps
     starts = _starts(words, [*judged, *(replace(match, in_scope=False) for match in beyond)])
-    if not starts and len(words) >= _COMPOSED:
+    if not starts:
         starts = yield from _starts_by_name(question, words)
     leads = yield from _leads([start.match for start in starts], rules)
     candidates = [start for start in starts if _leads_on(start.match, leads)]
@@ -196,9 +196,23 @@ def _starts(words: Sequence[str], judged: Sequence[EditMatch]) -> list[_Candidat
     return sorted(starts, key=lambda start: not start.sure)[:_STARTS]
 
 
+def searched_names(question: str) -> list[str]:
+    """Return the names to search by if nothing near a question may begin a chain.
+
+    Example:
+        >>> searched_names("Who runs the company that the founder of Acme left for Globex?")
+        ['Acme', 'Globex']
+        >>> searched_names("Who runs Acme?")  # so short a question is near to what it is about
+        []
+    """
+    if len(words_of(question.rstrip("?!. "))) < _COMPOSED:
+        return []
+    return names_in(question.partition(" ")[2])[:_NAMES]
+
+
 def _starts_by_name(question: str, words: Sequence[str]) -> Steps[list[_Candidate]]:
     """Search by the names in a question whose whole is far from the first fact it is about."""
-    names = names_in(question.partition(" ")[2])[:_NAMES]
+    names = searched_names(question)
     if not names:
         return []
     found: list[list[EditMatch]] = yield Find((yield Embed(names)), ABOUT)

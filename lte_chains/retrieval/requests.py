@@ -49,6 +49,8 @@ class Look:
     """
 
     query: str
+    ahead: Sequence[str] = ()
+    """Texts that an `Embed` may ask for next: to embed them with the question saves a call."""
 
 
 @dataclass(frozen=True)
