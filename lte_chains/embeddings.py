@@ -156,22 +156,23 @@ class Embedder:
         Raises:
             EmbeddingError: The embedder did not give one finite vector for each.
         """
-        found, missing, further = self._unknown_of(texts, ahead)
+        found, missing = self._queries.split(texts)
+        further = self._texts.split(ahead)[1] if missing else []
         if len(missing) + len(further) > 1 and self._alike is not False:
             vectors = self._embedded([*missing, *further])
             if self._alike is None:
                 first = unit_vectors([self.embeddings.embed_query(missing[0])], count=1)
                 self._alike = _same(first, vectors[:1])
-            self._texts.add(dict(zip(further, vectors[len(missing) :], strict=True)))
+            own = self._own(missing, further, vectors)
             if self._alike:
-                own = vectors[: len(missing)]
                 return self._remembered(self._queries, texts, found, missing, own)
         each = [self.embeddings.embed_query(text) for text in missing]
         return self._remembered(self._queries, texts, found, missing, each)
 
     async def aqueries(self, texts: Sequence[str], *, ahead: Sequence[str] = ()) -> Vectors:
         """Return the vectors of queries, as `queries` does."""
-        found, missing, further = self._unknown_of(texts, ahead)
+        found, missing = self._queries.split(texts)
+        further = self._texts.split(ahead)[1] if missing else []
         embeddings = await run_in_executor(None, lambda: self.embeddings)
         if (count := len(missing) + len(further)) > 1 and self._alike is not False:
             batch = await embeddings.aembed_documents([*missing, *further])
@@ -179,22 +180,16 @@ class Embedder:
             if self._alike is None:
                 first = unit_vectors([await embeddings.aembed_query(missing[0])], count=1)
                 self._alike = _same(first, vectors[:1])
-            self._texts.add(dict(zip(further, vectors[len(missing) :], strict=True)))
+            own = self._own(missing, further, vectors)
             if self._alike:
-                own = vectors[: len(missing)]
                 return self._remembered(self._queries, texts, found, missing, own)
         each = await asyncio.gather(*map(embeddings.aembed_query, missing))
         return self._remembered(self._queries, texts, found, missing, each)
 
-    def _unknown_of(
-        self, texts: Sequence[str], ahead: Sequence[str]
-    ) -> tuple[dict[str, Vectors], list[str], list[str]]:
-        """Return the known queries' vectors, the other queries, and the texts to join them."""
-        found = self._queries.known(texts)
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
-        known = self._texts.known(ahead)
-        further = [text for text in dict.fromkeys(ahead) if text not in known]
-        return found, missing, further if missing else []
+    def _own(self, missing: Sequence[str], further: Sequence[str], vectors: Vectors) -> Vectors:
+        """Return the queries' part of a batch, and remember the texts that joined it."""
+        self._texts.add(dict(zip(further, vectors[len(missing) :], strict=True)))
+        return vectors[: len(missing)]
 
     def texts(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of texts that are no queries, embedded together.
@@ -202,15 +197,13 @@ class Embedder:
         Raises:
             EmbeddingError: The embedder did not give one finite vector for each.
         """
-        found = self._texts.known(texts)
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        found, missing = self._texts.split(texts)
         vectors = self._embedded(missing) if missing else ()
         return self._remembered(self._texts, texts, found, missing, vectors)
 
     async def atexts(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of texts, as `texts` does."""
-        found = self._texts.known(texts)
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        found, missing = self._texts.split(texts)
         embeddings = await run_in_executor(None, lambda: self.embeddings)
         vectors = await embeddings.aembed_documents(missing) if missing else ()
         return self._remembered(self._texts, texts, found, missing, vectors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from lte_chains.store.base import Vectors
 
@@ -34,6 +34,11 @@ class Remembered:
             for text in found:
                 self._vectors.move_to_end(text)
             return found
+
+    def split(self, texts: Sequence[str]) -> tuple[dict[str, Vectors], list[str]]:
+        """Return the vectors that are remembered, and the texts without one, each once."""
+        found = self.known(texts)
+        return found, [text for text in dict.fromkeys(texts) if text not in found]
 
     def add(self, vectors: Mapping[str, Vectors]) -> None:
         """Remember the vectors of texts, and forget those that were longest unused."""

@@ -25,6 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from langchain_core.documents import Document
 
@@ -87,7 +88,12 @@ class _Suspect:
     words: tuple[str, ...]
     subject: Span
 
-    @property
+    @cached_property
+    def slot(self) -> ValueSlot:
+        """What the value of the edit's relation looks like."""
+        return ValueSlot.of(self.edit)
+
+    @cached_property
     def others(self) -> list[str]:
         """The words, with nothing of the subject's name."""
         start, end = self.subject.start, self.subject.end
@@ -173,8 +179,8 @@ def _states(words: Sequence[str], edit: Edit) -> bool:
 
 def _may_hold_another(suspect: _Suspect) -> bool:
     """Tell whether a sentence holds a value of the new one's kind anywhere."""
-    slot, words = ValueSlot.of(suspect.edit), suspect.others
-    return any(slot.may_hold(words, place) for place in range(len(words)))
+    words = suspect.others
+    return any(suspect.slot.may_hold(words, place) for place in range(len(words)))
 
 
 def _close_ones(suspects: Sequence[_Suspect], rules: ContradictionRules) -> Steps[list[_Suspect]]:
@@ -201,7 +207,7 @@ def _close_ones(suspects: Sequence[_Suspect], rules: ContradictionRules) -> Step
         if max(near) < rules.said:
             continue
         relation = own[near.index(max(near))].span
-        value = ValueSlot.of(suspect.edit).value_beside(suspect.others, relation)
+        value = suspect.slot.value_beside(suspect.others, relation)
         if value is None:
             continue
         both = Span(min(relation.start, value), max(relation.end, value + 1))

@@ -13,9 +13,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import run_in_executor
 
 from lte_chains.arguments import holds
-from lte_chains.documents import acceptance
 from lte_chains.edit import EditMatch, normalise
 from lte_chains.errors import ConfigError
+from lte_chains.filters import acceptance
 from lte_chains.memory import EditMemory
 from lte_chains.retrieval.requests import Embed, Find, Judge, Look, Request, Say, Steps
 from lte_chains.retrieval.topics import is_named

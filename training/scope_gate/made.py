@@ -100,8 +100,7 @@ class PairMaker:
         return self._pair(form, fact.subject, fact, "follows", True)
 
     def _inverse(self) -> Pair:
-        fact = self._fact([r for r in self._relations if r.inverse])
-        form = self._rng.choice(self._known[fact.relation].inverse).replace("{t}", "{s}")
+        fact, form = self._inverse_form([r for r in self._relations if r.inverse])
         return self._pair(form, fact.target, fact, "inverse", True)
 
     def _confirm(self) -> Pair:
@@ -147,8 +146,8 @@ class PairMaker:
 
     def _turned_round(self) -> Pair:
         """Ask about the edit's subject what the edit answers about its target."""
-        fact = self._fact([r for r in self._relations if r.inverse and r.name not in _SYMMETRIC])
-        form = self._rng.choice(self._known[fact.relation].inverse).replace("{t}", "{s}")
+        one_way = [r for r in self._relations if r.inverse and r.name not in _SYMMETRIC]
+        fact, form = self._inverse_form(one_way)
         return self._pair(form, fact.subject, fact, "turned_round", False)
 
     def _other_subject(self) -> Pair:
@@ -215,6 +214,11 @@ class PairMaker:
             return self._rng.choice(known)
         subject = self._rng.choice(self._subjects) if self._rng.random() < 0.4 else None
         return Fact(subject or self._names.subject(), relation.name, self._answer(relation))
+
+    def _inverse_form(self, among: Sequence[Relation]) -> tuple[Fact, str]:
+        """Return a fact and a question, with `{s}`, that it answers about its target."""
+        fact = self._fact(among)
+        return fact, self._rng.choice(self._known[fact.relation].inverse).replace("{t}", "{s}")
 
     def _described_fact(self) -> tuple[Fact, str]:
         fact = self._fact([r for r in self._relations if r.descriptions])
