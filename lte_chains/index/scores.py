@@ -16,8 +16,11 @@ def vectors_in(stored: bytes, dimension: int) -> int:
     """Return how many vectors a stored value holds.
 
     Raises:
-        ValueError: Its length is no multiple of a vector's.
+        ValueError: It is no bytes, as in a damaged file, or its length is no
+            multiple of a vector's.
     """
+    if not isinstance(stored, bytes):
+        raise ValueError(f"a value of type {type(stored).__name__} is no vector")
     count, rest = divmod(len(stored), 4 * dimension)  # float32
     if rest or not count:
         raise ValueError(f"{len(stored)} bytes are no vectors of dimension {dimension}")

@@ -176,6 +176,12 @@ def test_bytes_that_are_no_whole_vectors_are_refused(length: int) -> None:
         VectorIndex(DIMENSION).update(1, [(1, b"x" * length)])
 
 
+@pytest.mark.parametrize("value", [None, "text", 7, 0.5])
+def test_a_damaged_file_may_hold_no_bytes_at_all(value: object) -> None:
+    with pytest.raises(ValueError, match="is no vector"):
+        VectorIndex(DIMENSION).rebuild(1, [(1, value)])
+
+
 def test_an_edit_that_comes_back_unchanged_stays_where_it_is(size: str) -> None:
     rng = np.random.default_rng(3)
     vectors = unit(rng, 50)
