@@ -1,4 +1,4 @@
-"""Keys and values of a feed-forward matrix: what it reads at a place, what it shall write there.
+"""Keys of a feed-forward matrix: what it reads at a place.
 
 Source: ROME (arXiv 2202.05262), section 3.1, and MEMIT (arXiv 2210.07229), section 4.
 """
@@ -79,89 +79,13 @@ def keys_at(module: Any, matrix: Matrix, located: Sequence[Located]) -> torch.Te
 def outputs_at(module: Any, layer: Any, located: Sequence[Located]) -> torch.Tensor:
     """Return what a block or layer gives at each place, shape (places, width)."""
     seen: list[torch.Tensor] = []
-    handle = layer.register_forward_hook(lambda _m, _i, out: seen.append(_tensor(out)))
+    handle = layer.register_forward_hook(lambda _m, _i, out: seen.append(tensor_of(out)))
     try:
         with torch.no_grad():
             Batch.of([one.row for one in located], module.device).logits(module)
     finally:
         handle.remove()
     return _at(seen[0], located).float()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ValueSearch:
-    """How the value that says the target is looked for (ROME, equation 4).
-
-    Example:
-        >>> ValueSearch().steps
-        25
-    """
-
-    steps: int = 25
-    """Adam's steps."""
-    learning_rate: float = 0.5
-    """Adam's."""
-    keep: float = 0.0625
-    """Weight of the divergence from what the model says of the subject otherwise."""
-    decay: float = 0.5
-    """Weight of the change's size, relative to the value's."""
-    largest: float = 4.0
-    """The change is at most so many times as long as the value."""
-    enough: float = 0.05
-    """Stop when the loss is below this."""
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        if self.steps < 1 or self.learning_rate <= 0:
-            raise ConfigError(
-                f"steps={self.steps}, learning_rate={self.learning_rate}: use more than 0"
-            )
-
-    def change(
-        self,
-        model: LocalChatModel,
-        module: Any,
-        layer: Any,
-        edit: Edit,
-        located: Sequence[Located],
-    ) -> torch.Tensor:
-        """Return δ: what the layer must write in addition at the subject for the target to be said.
-
-        Args:
-            model: The model that encodes.
-            module: Its torch module.
-            layer: The layer or block whose output is changed.
-            edit: The edit.
-            located: The edit after several beginnings.
-        """
-        about = edit.subject or edit.prompt
-        essence = _essence(model, about)
-        rows = Batch.of([one.row for one in (*located, essence)], module.device)
-        places = [one.place for one in (*located, essence)]
-        first = outputs_at(module, layer, located[:1])[0]
-        delta = torch.zeros_like(first, requires_grad=True)
-        optimizer = torch.optim.Adam([delta], lr=self.learning_rate)
-        usual: torch.Tensor | None = None
-        with _added(layer, delta, places):
-            for _ in range(self.steps):
-                logits = rows.logits(module)
-                # What follows the essence's subject, with and without the change.
-                said = logits[-1, places[-1]].float().log_softmax(dim=-1)
-                usual = said.detach() if usual is None else usual
-                told = rows.losses(logits)[:-1].mean()
-                kept = torch.nn.functional.kl_div(said, usual, log_target=True, reduction="sum")
-                size = delta.norm() / first.norm() ** 2
-                loss = told + self.keep * kept + self.decay * size
-                if float(told.detach()) < self.enough:
-                    break
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                with torch.no_grad():
-                    longest = self.largest * first.norm()
-                    if delta.norm() > longest:
-                        delta.mul_(longest / delta.norm())
-        return delta.detach()
 
 
 def second_moment(
@@ -192,37 +116,12 @@ def second_moment(
     return moment + ridge * torch.eye(matrix.d_in, device=module.device)
 
 
-@contextmanager
-def _added(layer: Any, delta: torch.Tensor, places: Sequence[int]) -> Iterator[None]:
-    """Add δ to a layer's output at one place of each row."""
-
-    def hook(_: Any, __: Any, output: Any) -> Any:
-        hidden = _tensor(output)
-        change = torch.zeros_like(hidden)
-        rows = torch.arange(len(places), device=hidden.device)
-        change[rows, torch.tensor(places, device=hidden.device)] = delta.to(hidden.dtype)
-        changed = hidden + change
-        return (changed, *output[1:]) if isinstance(output, tuple) else changed
-
-    handle = layer.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _essence(model: LocalChatModel, subject: str) -> Located:
-    """Ask what the subject is: what the model says there shall not change."""
-    prompt = f"{subject} is a"
-    row = encode_row(model, prompt, "thing", end=False)
-    return Located(row, last_place_of(model, prompt, subject))
-
-
 def _at(hidden: torch.Tensor, located: Sequence[Located]) -> torch.Tensor:
     rows = torch.arange(len(located), device=hidden.device)
     return hidden[rows, torch.tensor([one.place for one in located], device=hidden.device)]
 
 
-def _tensor(output: Any) -> torch.Tensor:
+def tensor_of(output: Any) -> torch.Tensor:
+    """Return the hidden states that a layer or block gives, which may stand first of several."""
     hidden: torch.Tensor = output[0] if isinstance(output, tuple) else output
     return hidden

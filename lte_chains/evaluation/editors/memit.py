@@ -14,12 +14,12 @@ from lte_chains.evaluation.editors.key_editor import KeyEditor
 from lte_chains.evaluation.editors.keys import (
     BEGINNINGS,
     Located,
-    ValueSearch,
     keys_at,
     locate,
     outputs_at,
 )
 from lte_chains.evaluation.editors.structure import Block, Matrix, at_depth, pick_blocks
+from lte_chains.evaluation.editors.value_search import ValueSearch
 from lte_chains.models import LocalChatModel
 
 

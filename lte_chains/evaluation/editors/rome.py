@@ -10,8 +10,9 @@ import torch
 
 from lte_chains.edit import Edit
 from lte_chains.evaluation.editors.key_editor import KeyEditor
-from lte_chains.evaluation.editors.keys import BEGINNINGS, ValueSearch, keys_at, locate
+from lte_chains.evaluation.editors.keys import BEGINNINGS, keys_at, locate
 from lte_chains.evaluation.editors.structure import Block, Matrix, at_depth
+from lte_chains.evaluation.editors.value_search import ValueSearch
 from lte_chains.models import LocalChatModel
 
 

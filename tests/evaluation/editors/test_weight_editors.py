@@ -8,12 +8,13 @@ from langchain_core.messages import HumanMessage
 
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError
+from lte_chains.evaluation.editors import value_search
 from lte_chains.evaluation.editors.fine_tuning import FineTuningConfig
 from lte_chains.evaluation.editors.ft_l import FtL
 from lte_chains.evaluation.editors.ft_m import FtM
 from lte_chains.evaluation.editors.hypernetwork import HypernetworkConfig, weights_digest
 from lte_chains.evaluation.editors.instruct_edit import InstructEdit
-from lte_chains.evaluation.editors.keys import ValueSearch, keys_at, locate
+from lte_chains.evaluation.editors.keys import keys_at, locate
 from lte_chains.evaluation.editors.lora import Lora, LoraConfig
 from lte_chains.evaluation.editors.memit import Memit, MemitConfig, spread
 from lte_chains.evaluation.editors.mend import Mend
@@ -21,6 +22,7 @@ from lte_chains.evaluation.editors.rome import Rome, RomeConfig
 from lte_chains.evaluation.editors.structure import UneditableModelError
 from lte_chains.evaluation.editors.texts import key_texts
 from lte_chains.evaluation.editors.token_rows import Batch, encode_edit, last_place_of
+from lte_chains.evaluation.editors.value_search import Tails, ValueSearch
 from lte_chains.evaluation.editors.weights import opened
 from lte_chains.models import PromptTooLongError, load_model
 from tests.evaluation.editors.models import BUILDS, EDITS, TEXTS, fresh, state
@@ -141,6 +143,34 @@ def test_rome_maps_its_key_to_its_value_by_an_update_of_rank_one(build, folder):
     assert torch.allclose(matrix.value @ key, before @ key + change, rtol=1e-3, atol=1e-3)
     singular = torch.linalg.svdvals(update)
     assert singular[1] < 1e-4 * singular[0]
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_a_search_that_reads_the_beginnings_once_reads_the_same(build, folder):
+    """The subjects' places differ, so that the beginnings are padded."""
+    model = fresh(build, folder)
+    located = [one for edit in EDITS for one in locate(model, edit, ("", "Yes. "))]
+    with opened(model) as module, torch.no_grad():
+        tails = Tails.of(module, located)
+        assert tails.places == [0] * len(located)
+        assert len({one.place for one in located}) > 1
+        whole = Batch.of([one.row for one in located], module.device).logits(module)
+        found = tails.logits(module)
+    for row, one in enumerate(located):
+        length = len(one.row.ids) - one.place
+        expected = whole[row, one.place : one.place + length]
+        assert torch.allclose(found[row, :length], expected, atol=1e-4)
+
+
+def test_a_search_reads_whole_rows_of_a_model_without_a_plain_cache(folder, monkeypatch):
+    model = fresh("llama", folder)
+    usual = MAKERS["rome"](model)
+    usual.prepare()
+    with opened(model) as module:
+        _, expected = usual.key_and_change(module, EDITS[0])
+        monkeypatch.setattr(value_search, "_begin", lambda *_: None)
+        _, found = usual.key_and_change(module, EDITS[0])
+    assert torch.allclose(found, expected, atol=1e-3)
 
 
 def test_romes_update_lies_along_the_key_seen_through_the_second_moment(folder):
