@@ -10,6 +10,7 @@ import typer
 from lte_chains.cli.evaluate_methods import (
     BaseOption,
     EditorsOption,
+    JobsOption,
     LteGateOption,
     MethodsOption,
     RegimeOption,
@@ -91,6 +92,7 @@ def knowedit(
     settings: SettingsOption = None,
     results: ResultsOption = None,
     gate: LteGateOption = "default",
+    jobs: JobsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Insert every row's edit, then judge what the model generates for its probes.
@@ -114,6 +116,7 @@ def knowedit(
             results=results,
             gate=gate,
             k=k,
+            jobs=jobs,
             limit=limit,
             seed=seed,
             batch_size=batch_size,

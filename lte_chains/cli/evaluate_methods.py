@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from lte_chains.cli.options import JsonOption, LimitOption, ModelOption, TopKOption
 from lte_chains.cli.render import print_json, print_table
-
-if TYPE_CHECKING:
-    from lte_chains.evaluation.editors import Resources
 
 MethodsOption = Annotated[
     str | None,
@@ -61,6 +58,14 @@ TrainDataOption = Annotated[
         dir_okay=False,
     ),
 ]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Processes side by side, each with the models in its memory; by default one per core "
+        "for an embedded model, else one.",
+    ),
+]
 ResultsOption = Annotated[
     Path | None,
     typer.Option(
@@ -84,16 +89,23 @@ def compare(
     results: Path | None,
     gate: str,
     k: int,
+    jobs: int | None,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Run a comparison and print one report; `options` go to `ComparisonConfig`."""
     from lte_chains.evaluation.comparison import ComparisonConfig, compare_methods
+    from lte_chains.evaluation.editors.opening import open_resources
     from lte_chains.evaluation.regimes import Regime
     from lte_chains.evaluation.report import comparison_tables, write_report
 
     names = [name.strip() for name in methods.split(",") if name.strip()]
-    config = ComparisonConfig(methods=names, regime=Regime.parse(regime), **options)
+    config = ComparisonConfig(
+        methods=names,
+        regime=Regime.parse(regime),
+        jobs=jobs or _jobs(model, base),
+        **options,
+    )
     resources = open_resources(
         model,
         base=base,
@@ -115,43 +127,13 @@ def compare(
         print_table(title, columns, rows)
 
 
-def open_resources(
-    model: str,
-    *,
-    base: str | None,
-    editors: Path | None,
-    train_data: Sequence[Path],
-    held_out: Path,
-    settings: Path | None = None,
-    gate: str = "default",
-    k: int,
-) -> Resources:
-    """Load what methods need, once."""
-    from lte_chains.embeddings import default_embeddings
-    from lte_chains.evaluation.editors import Resources
-    from lte_chains.evaluation.editors.settings import read_settings
-    from lte_chains.evaluation.editors.train_cases import train_cases
-    from lte_chains.evaluation.runner import ANSWER_TOKENS
-    from lte_chains.models import load_model
-    from lte_chains.scope import CrossEncoderGate, SimilarityGate
+def _jobs(*models: str | None) -> int:
+    """Return how many processes do not overfill a machine: one, if a model may be large."""
+    from lte_chains.evaluation.environment import cores
+    from lte_chains.local.loading import EMBEDDED
 
-    gates = {"trained": CrossEncoderGate, "similarity": SimilarityGate}
-    aligned = load_model(model, max_new_tokens=ANSWER_TOKENS, batch_size=32)
-    if base is not None:
-        unaligned = load_model(base, max_new_tokens=ANSWER_TOKENS, batch_size=32)
-    else:
-        unaligned = aligned.unedited or aligned
-    return Resources(
-        model=aligned,
-        base=unaligned,
-        embeddings=default_embeddings(),
-        train=train_cases(train_data, held_out=[held_out]),
-        trained=editors,
-        settings={} if settings is None else read_settings(settings),
-        gate=gates[gate]() if gate in gates else None,
-        ungated=gate == "none",
-        k=k,
-    )
+    small = all(name is None or name in EMBEDDED for name in models)
+    return cores() if small else 1
 
 
 def decay(
@@ -190,6 +172,7 @@ def decay(
     Example: lte-chains evaluate decay --data zsre.json --methods lte,ft-m,memit
     """
     from lte_chains.evaluation.decay import DecayConfig, compare_decay
+    from lte_chains.evaluation.editors.opening import open_resources
     from lte_chains.evaluation.report import decay_table, plot_decay
 
     try:

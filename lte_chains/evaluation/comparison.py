@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,7 @@ from lte_chains.evaluation.regimes import Regime
 from lte_chains.evaluation.resources import metered
 from lte_chains.evaluation.results_log import ResultsLog, Row
 from lte_chains.evaluation.summary import summarise
+from lte_chains.evaluation.workers import Numbered, Task, run_tasks
 
 REFERENCE = "lte"
 """The method that the others are compared with."""
@@ -65,14 +66,16 @@ class ComparisonConfig:
     """Questions in one forward pass."""
     fluency_rows: int = 50
     """Rows of which free text is judged: 100 tokens take long."""
+    jobs: int = 1
+    """Processes that edit and ask side by side, each with the models in its memory."""
 
     def __post_init__(self) -> None:
         """Check names and numbers."""
         check_methods(list(self.methods))
-        if self.batch_size < 1 or self.fluency_rows < 0:
+        if self.batch_size < 1 or self.fluency_rows < 0 or self.jobs < 1:
             raise ConfigError(
-                f"batch_size={self.batch_size}, fluency_rows={self.fluency_rows}: "
-                "use at least 1 and 0"
+                f"batch_size={self.batch_size}, fluency_rows={self.fluency_rows}, "
+                f"jobs={self.jobs}: use at least 1, 0 and 1"
             )
 
 
@@ -101,7 +104,8 @@ def compare_methods(
     Raises:
         DataError: The file cannot be read.
         ConfigError: A method lacks what it needs, the models' tokenizers differ,
-            or `results` holds another run.
+            `results` holds another run, or there are several jobs and `resources`
+            is not from `open_resources`.
         UneditableModelError: A method cannot edit the model.
     """
     config = config or ComparisonConfig()
@@ -113,22 +117,15 @@ def compare_methods(
     base = Unedited(resources.base)
     with progress_bars() as progress:
         original = _original(cases, resources, config, progress)
-        own = OwnMeasures(base, cases)
-        run = _Run(cases, original, own, config, log, progress)
         # Everything that can be wrong with a method is found before hours are spent on others.
         editors = {name: make_editor(name, resources) for name in methods}
-        prepared = {}
-        for name, editor in editors.items():
-            with metered() as cost:
-                editor.prepare()
-            prepared[name] = round(cost.seconds, 3)
-            run.edit_and_ask(name, editor)
+        prepared = _edit_and_ask_all(cases, resources, original, config, methods, log, progress)
     figures = {
         name: {
             **summarise(log.of(name), log.of(REFERENCE) if name != REFERENCE else [], config.seed),
             "title": METHODS[name].title,
             "parameters_touched": editors[name].parameters_touched,
-            "prepare_seconds": prepared[name],
+            "prepare_seconds": round(prepared[name], 3),
         }
         for name in methods
     }
@@ -160,12 +157,11 @@ def require_one_tokenizer(resources: Resources) -> None:
 
 def judged_rows(
     editor: Editor,
-    numbered: Sequence[tuple[int, Case]],
+    numbered: Sequence[Numbered],
     original: Said,
     *,
     config: ComparisonConfig,
     own: OwnMeasures | None = None,
-    advance: Callable[[int], None] = lambda _: None,
 ) -> list[Row]:
     """Ask an edited model everything about some rows, and return each row's scores.
 
@@ -175,7 +171,6 @@ def judged_rows(
         original: What the model said before any edit.
         config: Batch size, and of how many rows free text is judged.
         own: Judges what is not about facts; nobody does if None.
-        advance: Is told of each row that is done.
     """
     cases = [case for _, case in numbered]
     said = ask(editor, cases, batch_size=config.batch_size)
@@ -192,7 +187,6 @@ def judged_rows(
         rows.append(
             {"row": row, "generated": generated, "forced": judge_forced(case, said, original)}
         )
-        advance(1)
     return rows
 
 
@@ -248,40 +242,57 @@ class Unedited:
         """Do nothing."""
 
 
+def _edit_and_ask_all(
+    cases: Sequence[Case],
+    resources: Resources,
+    original: Said,
+    config: ComparisonConfig,
+    methods: Sequence[str],
+    log: ResultsLog,
+    progress: Progress,
+) -> dict[str, float]:
+    """Run all methods, group by group; groups that the log has are passed over.
+
+    Returns:
+        How long each method took to prepare: 0 if nothing was left for it to do.
+    """
+    bars = {}
+    tasks: list[Task] = []
+    for name in methods:
+        there = log.done(name)
+        title = METHODS[name].title
+        bars[name] = progress.add_task(title, total=len(cases), completed=len(there))
+        groups = config.regime.groups(list(enumerate(cases)))
+        tasks += [(name, group) for group in groups if not {row for row, _ in group} <= there]
+    prepared = dict.fromkeys(methods, 0.0)
+    edit_and_ask = _EditAndAsk(cases, config)
+    for done in run_tasks(tasks, resources, original, edit_and_ask, jobs=config.jobs):
+        log.add(done.rows)
+        progress.advance(bars[done.method], len(done.rows))
+        prepared[done.method] = max(prepared[done.method], done.prepare_seconds)
+    return prepared
+
+
 @dataclass(frozen=True)
-class _Run:
-    """What all methods of a comparison have in common."""
+class _EditAndAsk:
+    """Makes the edits of some rows as the regime says, and judges what is answered."""
 
     cases: Sequence[Case]
-    original: Said
-    own: OwnMeasures
     config: ComparisonConfig
-    log: ResultsLog
-    progress: Progress
 
-    def edit_and_ask(self, name: str, editor: Editor) -> None:
-        """Edit and ask, group by group; groups that the log has are passed over."""
-        done, regime = self.log.done(name), self.config.regime
-        title = METHODS[name].title
-        task = self.progress.add_task(title, total=len(self.cases), completed=len(done))
-        for group in regime.groups(list(enumerate(self.cases))):
-            if {row for row, _ in group} <= done:
-                continue
-            try:
-                with metered() as cost:
-                    regime.insert(editor, [case.edit for _, case in group])
-                rows = judged_rows(
-                    editor,
-                    group,
-                    self.original,
-                    config=self.config,
-                    own=self.own,
-                    advance=lambda n: self.progress.advance(task, n),
-                )
-            finally:
-                editor.undo()
-            share = {"seconds": cost.seconds / len(group), "peak_mb": cost.peak_mb}
-            self.log.add([{"method": name, **row, **share} for row in rows])
+    def __call__(
+        self,
+        resources: Resources,
+        editor: Editor,
+        group: Sequence[tuple[int, Case]],
+        original: Said,
+    ) -> list[Row]:
+        with metered() as cost:
+            self.config.regime.insert(editor, [case.edit for _, case in group])
+        own = OwnMeasures(Unedited(resources.base), self.cases)
+        rows = judged_rows(editor, group, original, config=self.config, own=own)
+        share = {"seconds": cost.seconds / len(group), "peak_mb": cost.peak_mb}
+        return [{**row, **share} for row in rows]
 
 
 def _original(

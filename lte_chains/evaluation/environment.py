@@ -24,7 +24,7 @@ def environment() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    hardware: dict[str, Any] = {"machine": platform.machine(), "cores": _cores()}
+    hardware: dict[str, Any] = {"machine": platform.machine(), "cores": cores()}
     torch = sys.modules.get("torch")
     if torch is not None:
         hardware["threads"] = torch.get_num_threads()
@@ -33,7 +33,7 @@ def environment() -> dict[str, Any]:
     return {"versions": versions, "hardware": hardware}
 
 
-def _cores() -> int:
+def cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 from langchain_core.language_models import SimpleChatModel
@@ -62,6 +63,10 @@ def data(tmp_path):
 def _resources(base, **more):
     given = {"model": _Reader(), "base": base, "embeddings": _Words(), "k": 1}
     return Resources(**{**given, **more})
+
+
+def _reopened(folder, **more):
+    return _resources(load_model(folder, max_new_tokens=6), **more)
 
 
 def _config(*methods, regime="single", **more):
@@ -148,6 +153,29 @@ def test_an_interrupted_run_goes_on_where_it_stopped(base, data, tmp_path, monke
     for name in ("lte", "ft-m"):
         for measure in ("edit_success", "locality", "fluency"):
             assert again["methods"][name][measure] == whole["methods"][name][measure]
+
+
+def test_several_processes_find_what_one_finds(base, data, tmp_path):
+    methods = "lte", "ft-m", "ft-l"
+    alone = compare_methods(data, _resources(base), _config(*methods))
+    resources = _resources(base, reopen=partial(_reopened, base.model_name))
+    config = _config(*methods, jobs=2)
+    report = compare_methods(data, resources, config, results=tmp_path)
+    for name in methods:
+        for measure in ("edit_success", "portability", "locality", "fluency", "teacher_forced"):
+            assert report["methods"][name][measure] == alone["methods"][name][measure]
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 1 + 3 * len(methods)
+
+
+def test_several_processes_need_models_that_can_be_opened_again(base, data):
+    with pytest.raises(ConfigError, match="open_resources, or jobs=1"):
+        compare_methods(data, _resources(base), _config("lte", jobs=2))
+
+
+def test_a_row_that_a_process_fails_on_ends_the_run(base, data):
+    resources = _resources(base, reopen=partial(_reopened, base.model_name, k=0))
+    with pytest.raises(ConfigError, match="k"):
+        compare_methods(data, resources, _config("lte", "ft-m", jobs=2))
 
 
 def test_a_method_can_be_added_to_results_that_are_there(base, data, tmp_path):

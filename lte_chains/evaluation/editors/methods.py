@@ -57,6 +57,8 @@ class Resources:
     """Finds edits and demonstrations."""
     train: Sequence[Case] = field(default=())
     """Rows that are not evaluated on: IKE's demonstrations, and texts for ROME and MEMIT."""
+    demonstrations: Sequence[Case] = field(default=())
+    """What IKE demonstrates with where there are no train rows."""
     trained: Path | None = None
     """A folder of trained editors, as `lte-chains align editors` writes it."""
     gate: ScopeGate | None = None
@@ -67,6 +69,8 @@ class Resources:
     """Edits in one prompt of LTE, at most."""
     settings: Settings = field(default_factory=dict)
     """Settings of methods that differ from their defaults; see `read_settings`."""
+    reopen: Callable[[], Resources] | None = None
+    """Opens the same in another process; None if that cannot be done."""
 
     def __post_init__(self) -> None:
         """Check whose settings are given; what they are is checked with each editor."""
@@ -174,7 +178,7 @@ def _ike(given: Resources) -> Editor:
     chosen = given.config("ike", IkeSettings) or IkeSettings()
     return Ike(
         given.base,
-        given.train[:MOST_DEMONSTRATED],
+        given.train[:MOST_DEMONSTRATED] or given.demonstrations,
         embeddings=given.embeddings,
         demonstrations=chosen.demonstrations,
         k=chosen.k,

@@ -1,0 +1,95 @@
+"""Load what methods of editing need, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from lte_chains.evaluation.editors.methods import Resources
+from lte_chains.evaluation.editors.settings import Settings, read_settings
+from lte_chains.evaluation.editors.train_cases import train_cases
+from lte_chains.evaluation.runner import ANSWER_TOKENS
+
+_ASSETS = Path(__file__).parent.parent.parent / "assets"
+SHIPPED = _ASSETS / "editors"
+"""Trained editors of ``lte-tiny-base``, and the settings that were found for it."""
+SHIPPED_FOR = "lte-tiny-base"
+"""The model that they edit."""
+DEMONSTRATIONS = _ASSETS / "demonstrations.jsonl"
+"""Rows that IKE demonstrates with where no others are given."""
+
+
+def open_resources(
+    model: str = "lte-tiny",
+    *,
+    base: str | None = None,
+    editors: Path | None = None,
+    train_data: Sequence[Path] = (),
+    held_out: Path | None = None,
+    settings: Path | None = None,
+    gate: str = "default",
+    k: int = 3,
+) -> Resources:
+    """Load what methods need, once.
+
+    ``lte-tiny-base`` has editors and settings of its own, which ship with the package
+    and stand in where none are given; so do rows for IKE to demonstrate with.
+
+    Args:
+        model: The aligned model: a name or path for `load_model`.
+        base: The model before alignment; the model's own unedited view if None.
+        editors: A folder of trained editors.
+        train_data: Rows that methods may learn from.
+        held_out: What is evaluated on: its subjects are left out of the train rows.
+        settings: Methods' settings in YAML; see `read_settings`.
+        gate: LTE's scope gate: "trained", "similarity", "none" or "default".
+        k: Edits in one prompt of LTE, at most.
+
+    Raises:
+        DataError: A file cannot be read.
+        ConfigError: The settings are wrong.
+        ModelError: A model cannot be loaded.
+    """
+    from lte_chains.embeddings import default_embeddings
+    from lte_chains.models import load_model
+    from lte_chains.scope import CrossEncoderGate, SimilarityGate
+
+    gates = {"trained": CrossEncoderGate, "similarity": SimilarityGate}
+    aligned = load_model(model, max_new_tokens=ANSWER_TOKENS, batch_size=32)
+    unaligned = (
+        aligned.unedited or aligned
+        if base is None
+        else load_model(base, max_new_tokens=ANSWER_TOKENS, batch_size=32)
+    )
+    shipped = SHIPPED if unaligned.model_name == SHIPPED_FOR else None
+    judged = [] if held_out is None else [held_out]
+    return Resources(
+        model=aligned,
+        base=unaligned,
+        embeddings=default_embeddings(),
+        train=train_cases(train_data, held_out=judged),
+        demonstrations=train_cases([DEMONSTRATIONS], held_out=judged),
+        trained=editors or shipped,
+        settings=_settings(settings, shipped),
+        gate=gates[gate]() if gate in gates else None,
+        ungated=gate == "none",
+        k=k,
+        reopen=partial(
+            open_resources,
+            model,
+            base=base,
+            editors=editors,
+            train_data=train_data,
+            held_out=held_out,
+            settings=settings,
+            gate=gate,
+            k=k,
+        ),
+    )
+
+
+def _settings(given: Path | None, shipped: Path | None) -> Settings:
+    if given is not None:
+        return read_settings(given)
+    return {} if shipped is None else read_settings(shipped / "settings.yaml")
