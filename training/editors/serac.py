@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,9 @@ class SeracTraining:
     """Steps of the counterfactual model."""
     batch_size: int = 16
     """Rows in one of them."""
-    learning_rate: float = 3e-4
+    rank: int = 16
+    """Rank of the adapter that makes the counterfactual model out of the base."""
+    learning_rate: float = 1e-3
     """AdamW's."""
     classifier_steps: int = 1000
     """Steps of the classifier, each over 256 pairs."""
@@ -45,7 +48,7 @@ class SeracTraining:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for name in ("steps", "batch_size", "classifier_steps", "width"):
+        for name in ("steps", "batch_size", "rank", "classifier_steps", "width"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: use 1 or more")
 
@@ -82,7 +85,7 @@ def train_counterfactual(
     *,
     report: Callable[[int, float], None] = lambda _, __: None,
 ) -> Any:
-    """Fine-tune a copy of the model to answer a question by the edit in front of it.
+    """Train an adapter with which the model answers a question by the edit in front of it.
 
     Args:
         model: Which model to begin with; it is left as it is.
@@ -91,14 +94,22 @@ def train_counterfactual(
         report: Is told the step and the loss.
 
     Returns:
-        The copy's torch module.
+        A copy's torch module with the adapter, as PEFT makes it.
     """
+    from peft import LoraConfig, get_peft_model
+
     rows = [row for example in examples for row in _counterfactual_rows(model, example)]
     module = load_module(locate(model.model_name), torch.float32)
     with model.borrowed_module() as original:
         module.to(original.device)
+    torch.manual_seed(config.seed)  # of the adapter's first weights
+    adapter = LoraConfig(r=config.rank, lora_alpha=2 * config.rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PEFT against the newest transformers
+        module = get_peft_model(module, adapter)
     module.train()
-    optimizer = torch.optim.AdamW(module.parameters(), lr=config.learning_rate)
+    learnt = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(learnt, lr=config.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, total_steps=config.steps, pct_start=0.1
     )
@@ -108,7 +119,7 @@ def train_counterfactual(
         loss = batch.losses(batch.logits(module)).mean()
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(learnt, 1.0)
         optimizer.step()
         schedule.step()
         report(step, float(loss.detach()))

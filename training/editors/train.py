@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from lte_chains.embeddings import fingerprint
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.editors.hypernetwork import HypernetworkConfig, weights_digest
 from lte_chains.evaluation.editors.mend import Mend
-from lte_chains.evaluation.editors.serac import Serac, save_serac
+from lte_chains.evaluation.editors.serac import COUNTERFACTUAL, Serac, save_serac
 from lte_chains.models import LocalChatModel
 from lte_chains.training.editors.examples import EditExample, digest_of
 from lte_chains.training.editors.hypernetworks import (
@@ -148,13 +149,10 @@ def _train_serac(
 
     classifier = train_classifier(examples, embeddings, config)
     module = train_counterfactual(model, examples, config, report=tell)
-    save_serac(
-        out,
-        classifier=classifier,
-        module=module,
-        tokenizer=model.weights.decoder.tokenizer,
-        record=record,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PEFT against the newest transformers
+        module.save_pretrained(out / COUNTERFACTUAL)
+    save_serac(out, classifier=classifier, record=record)
     return "trained"
 
 

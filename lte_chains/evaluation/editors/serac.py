@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,12 @@ from lte_chains.errors import ConfigError, ModelError
 from lte_chains.evaluation.editors.base import Route
 from lte_chains.evaluation.editors.nearest import Nearest
 
-_RECORD, _CLASSIFIER, _COUNTERFACTUAL = "editor.json", "classifier.npz", "counterfactual"
+if TYPE_CHECKING:
+    from lte_chains.models import LocalChatModel
+
+_RECORD, _CLASSIFIER = "editor.json", "classifier.npz"
+COUNTERFACTUAL = Path("serac") / "counterfactual"
+"""Where a folder of trained editors keeps the counterfactual model's adapter."""
 
 
 class ScopeClassifier:
@@ -51,7 +56,8 @@ class Serac:
     """Semi-parametric editing (SERAC, arXiv 2206.06520, section 3).
 
     The likeliest edit is shown to the counterfactual model if it is likelier than
-    not; otherwise the base model answers the bare question.
+    not; otherwise the base model answers the bare question. Trained here, the
+    counterfactual model is the base with an adapter.
 
     Example:
         >>> from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -86,12 +92,13 @@ class Serac:
 
     @classmethod
     def load(
-        cls, model: BaseChatModel, folder: Path, *, embeddings: Embeddings | None = None
+        cls, model: LocalChatModel, folder: Path, *, embeddings: Embeddings | None = None
     ) -> Serac:
         """Read a trained classifier and counterfactual model from a folder of trained editors.
 
         Raises:
-            ModelError: It holds none, or they are damaged.
+            ModelError: It holds none, they are damaged, or the adapter was trained for
+                other weights.
             ConfigError: The classifier was trained for another embedder.
         """
         from lte_chains.models import load_model
@@ -107,22 +114,27 @@ class Serac:
                 f"{at} was trained with the embedder {record['embedder']}, not with "
                 f"{fingerprint(embedder)}: give that one, or train again"
             )
-        options: dict[str, Any] = {
-            name: getattr(model, name)
-            for name in ("max_new_tokens", "batch_size")
-            if hasattr(model, name)
-        }
-        counterfactual = load_model(at / _COUNTERFACTUAL, **options)
+        if record.get("digest") != model.weights.digest:
+            raise ModelError(
+                f"{at} was trained for other weights than those of {model.model_name}: train again"
+            )
+        counterfactual = load_model(
+            model.model_name,
+            adapter=folder / COUNTERFACTUAL,
+            max_new_tokens=model.max_new_tokens,
+            batch_size=model.batch_size,
+        )
         return cls(model, counterfactual, ScopeClassifier(projection), embeddings=embedder)
 
     @property
     def parameters_touched(self) -> int:
-        """How many numbers the classifier and the counterfactual model have."""
+        """How many numbers the classifier has, and the counterfactual model beyond the base."""
         borrowed = getattr(self.counterfactual, "borrowed_module", None)
         if borrowed is None:
             return int(self.classifier.projection.size)
         with borrowed() as module:
-            added = sum(parameter.numel() for parameter in module.parameters())
+            named = module.named_parameters()
+            added = sum(weight.numel() for name, weight in named if "lora_" in name)
         return int(added + self.classifier.projection.size)
 
     def prepare(self) -> None:
@@ -167,14 +179,13 @@ def save_serac(
     folder: Path,
     *,
     classifier: ScopeClassifier,
-    module: Any,
-    tokenizer: Any,
     record: Mapping[str, Any],
 ) -> None:
-    """Write a trained classifier and counterfactual model into a folder of trained editors."""
+    """Write a trained classifier into a folder of trained editors.
+
+    The counterfactual model's adapter belongs beside it, in `COUNTERFACTUAL`.
+    """
     at = folder / Serac.folder_name
     at.mkdir(parents=True, exist_ok=True)
-    module.save_pretrained(at / _COUNTERFACTUAL)
-    tokenizer.save_pretrained(at / _COUNTERFACTUAL)
     np.savez(at / _CLASSIFIER, projection=classifier.projection)
     (at / _RECORD).write_text(json.dumps(dict(record), indent=2) + "\n", encoding="utf-8")

@@ -14,10 +14,10 @@ from lte_chains.evaluation.editors.asking import answer, force
 from lte_chains.evaluation.editors.ike import Ike
 from lte_chains.evaluation.editors.in_context import InContext
 from lte_chains.evaluation.editors.lte import Lte
-from lte_chains.evaluation.editors.serac import ScopeClassifier, Serac, save_serac
+from lte_chains.evaluation.editors.serac import COUNTERFACTUAL, ScopeClassifier, Serac, save_serac
 from lte_chains.models import load_model
 from tests.fakes_embeddings import BagOfWordsEmbeddings
-from tests.tiny_models import tiny_llama
+from tests.tiny_models import save_adapter, tiny_llama
 
 ACME = Edit(prompt="The CEO of Acme is", target_new="Jane Doe", subject="Acme")
 GLOBEX = Edit(prompt="The CEO of Globex is", target_new="Hank", subject="Globex")
@@ -155,38 +155,33 @@ def test_the_classifiers_threshold_is_a_half():
         assert (classifier.probability(edit, question).item() > 0.5) is inside
 
 
+def _save_serac(base, folder, projection, **record):
+    """Save a counterfactual model whose adapter changes what it says."""
+    save_adapter(base.model_name, folder / COUNTERFACTUAL)
+    usual = {"embedder": _Words().fingerprint, "digest": base.weights.digest}
+    save_serac(folder, classifier=_axes(projection), record={**usual, **record})
+
+
 def test_a_trained_serac_comes_back_from_disk(tmp_path):
     base = load_model(tiny_llama(), max_new_tokens=8)
-    words = _Words()
-    with base.borrowed_module() as module:
-        save_serac(
-            tmp_path,
-            classifier=_axes(np.zeros((1, 1024))),
-            module=module,
-            tokenizer=base.weights.decoder.tokenizer,
-            record={"embedder": words.fingerprint},
-        )
-    editor = Serac.load(base, tmp_path, embeddings=words)
+    _save_serac(base, tmp_path, np.zeros((1, 1024)))
+    editor = Serac.load(base, tmp_path, embeddings=_Words())
     editor.edit([ACME])
     question = "Who runs Acme?"
     model, text = _read(editor, question)
     assert model is editor.counterfactual
-    assert answer(editor, [question]) == {question: base.invoke(text).text}
+    assert answer(editor, [question]) != {question: base.invoke(text).text}
     assert editor.parameters_touched > 1024
 
 
-def test_a_serac_of_another_embedder_is_refused(tmp_path):
+def test_a_serac_for_something_else_is_refused(tmp_path):
     base = load_model(tiny_llama(), max_new_tokens=8)
-    with base.borrowed_module() as module:
-        save_serac(
-            tmp_path,
-            classifier=_axes(np.zeros((1, 4))),
-            module=module,
-            tokenizer=base.weights.decoder.tokenizer,
-            record={"embedder": "another"},
-        )
+    _save_serac(base, tmp_path / "embedder", np.zeros((1, 4)), embedder="another")
     with pytest.raises(ConfigError, match="trained with the embedder another"):
-        Serac.load(base, tmp_path, embeddings=_Words())
+        Serac.load(base, tmp_path / "embedder", embeddings=_Words())
+    _save_serac(base, tmp_path / "weights", np.zeros((1, 4)), digest="another")
+    with pytest.raises(ModelError, match="for other weights"):
+        Serac.load(base, tmp_path / "weights", embeddings=_Words())
     with pytest.raises(ModelError, match="holds no trained SERAC"):
         Serac.load(base, tmp_path / "nothing", embeddings=_Words())
 
