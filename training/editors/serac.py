@@ -103,7 +103,12 @@ def train_counterfactual(
     with model.borrowed_module() as original:
         module.to(original.device)
     torch.manual_seed(config.seed)  # of the adapter's first weights
-    adapter = LoraConfig(r=config.rank, lora_alpha=2 * config.rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    adapter = LoraConfig(
+        r=config.rank,
+        lora_alpha=2 * config.rank,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PEFT against the newest transformers
         module = get_peft_model(module, adapter)

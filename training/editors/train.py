@@ -149,11 +149,19 @@ def _train_serac(
 
     classifier = train_classifier(examples, embeddings, config)
     module = train_counterfactual(model, examples, config, report=tell)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # PEFT against the newest transformers
-        module.save_pretrained(out / COUNTERFACTUAL)
+    _save_adapter(module, out / COUNTERFACTUAL, model.model_name)
     save_serac(out, classifier=classifier, record=record)
     return "trained"
+
+
+def _save_adapter(module: Any, folder: Path, base: str) -> None:
+    """Write what was trained; the base by its name, not by where it lies on this machine."""
+    module.peft_config["default"].base_model_name_or_path = base
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PEFT against the newest transformers
+        module.save_pretrained(folder)
+    # PEFT's model card is a form that nobody has filled in.
+    (folder / "README.md").unlink(missing_ok=True)
 
 
 def _is_there(folder: Path, record: dict[str, Any]) -> bool:

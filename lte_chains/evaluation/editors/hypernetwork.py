@@ -171,11 +171,18 @@ class Hypernetwork(nn.Module):
         return found
 
     def save(self, folder: Path, record: Mapping[str, Any]) -> None:
-        """Write the network as safetensors, beside a JSON record of what it is for."""
+        """Write the network as safetensors, beside a JSON record of what it is for.
+
+        Its weights are rounded to half precision; the statistics of what it reads are not.
+        """
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({k: v.contiguous() for k, v in self.state_dict().items()}, folder / _WEIGHTS)
+        state = {
+            name: (value.half() if value.dtype == torch.float32 else value).contiguous()
+            for name, value in self.state_dict().items()
+        }
+        save_file(state, folder / _WEIGHTS)
         described = {"shapes": self.shapes, "config": asdict(self.config), **record}
         (folder / _RECORD).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 

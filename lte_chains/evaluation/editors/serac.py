@@ -22,7 +22,7 @@ from lte_chains.evaluation.editors.nearest import Nearest
 if TYPE_CHECKING:
     from lte_chains.models import LocalChatModel
 
-_RECORD, _CLASSIFIER = "editor.json", "classifier.npz"
+_RECORD, _CLASSIFIER = "editor.json", "classifier.safetensors"
 COUNTERFACTUAL = Path("serac") / "counterfactual"
 """Where a folder of trained editors keeps the counterfactual model's adapter."""
 
@@ -101,13 +101,16 @@ class Serac:
                 other weights.
             ConfigError: The classifier was trained for another embedder.
         """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
         from lte_chains.models import load_model
 
         at, embedder = folder / cls.folder_name, embeddings or default_embeddings()
         try:
             record = json.loads((at / _RECORD).read_text(encoding="utf-8"))
-            projection = np.load(at / _CLASSIFIER)["projection"].astype(np.float32)
-        except (OSError, ValueError, KeyError) as error:
+            projection = load_file(at / _CLASSIFIER)["projection"]
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelError(f"{at} holds no trained SERAC: {error}") from error
         if record["embedder"] != fingerprint(embedder):
             raise ConfigError(
@@ -185,7 +188,9 @@ def save_serac(
 
     The counterfactual model's adapter belongs beside it, in `COUNTERFACTUAL`.
     """
+    from safetensors.numpy import save_file
+
     at = folder / Serac.folder_name
     at.mkdir(parents=True, exist_ok=True)
-    np.savez(at / _CLASSIFIER, projection=classifier.projection)
+    save_file({"projection": np.ascontiguousarray(classifier.projection)}, at / _CLASSIFIER)
     (at / _RECORD).write_text(json.dumps(dict(record), indent=2) + "\n", encoding="utf-8")
