@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,7 +119,7 @@ def compare_methods(
         original = _original(cases, resources, config, progress)
         # Everything that can be wrong with a method is found before hours are spent on others.
         editors = {name: make_editor(name, resources) for name in methods}
-        prepared = _edit_and_ask_all(cases, resources, original, config, methods, log, progress)
+        prepared = _edit_and_ask_all(cases, resources, original, config, editors, log, progress)
     figures = {
         name: {
             **summarise(log.of(name), log.of(REFERENCE) if name != REFERENCE else [], config.seed),
@@ -247,7 +247,7 @@ def _edit_and_ask_all(
     resources: Resources,
     original: Said,
     config: ComparisonConfig,
-    methods: Sequence[str],
+    editors: Mapping[str, Editor],
     log: ResultsLog,
     progress: Progress,
 ) -> dict[str, float]:
@@ -258,15 +258,17 @@ def _edit_and_ask_all(
     """
     bars = {}
     tasks: list[Task] = []
-    for name in methods:
+    for name in editors:
         there = log.done(name)
         title = METHODS[name].title
         bars[name] = progress.add_task(title, total=len(cases), completed=len(there))
         groups = config.regime.groups(list(enumerate(cases)))
         tasks += [(name, group) for group in groups if not {row for row, _ in group} <= there]
-    prepared = dict.fromkeys(methods, 0.0)
+    prepared = dict.fromkeys(editors, 0.0)
     edit_and_ask = _EditAndAsk(cases, config)
-    for done in run_tasks(tasks, resources, original, edit_and_ask, jobs=config.jobs):
+    for done in run_tasks(
+        tasks, resources, original, edit_and_ask, editors=editors, jobs=config.jobs
+    ):
         log.add(done.rows)
         progress.advance(bars[done.method], len(done.rows))
         prepared[done.method] = max(prepared[done.method], done.prepare_seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -38,28 +38,37 @@ class Done:
 class Worker:
     """One process's models and editors, each of which is made and prepared once."""
 
-    def __init__(self, resources: Resources, original: Said, edit_and_ask: EditAndAsk) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        original: Said,
+        edit_and_ask: EditAndAsk,
+        editors: Mapping[str, Editor] | None = None,
+    ) -> None:
         """Take the models.
 
         Args:
             resources: The models, and what methods need besides.
             original: What the model said before any edit.
             edit_and_ask: What is done with each group of rows.
+            editors: Editors that are made already, by method.
         """
         self._resources, self._original = resources, original
         self._edit_and_ask = edit_and_ask
-        self._editors: dict[str, Editor] = {}
+        self._editors = dict(editors or {})
+        self._prepared: set[str] = set()
 
     def run(self, task: Task) -> Done:
         """Make the edits of one task, ask, and take them back."""
         method, group = task
-        seconds = 0.0
         if method not in self._editors:
             self._editors[method] = make_editor(method, self._resources)
+        editor, seconds = self._editors[method], 0.0
+        if method not in self._prepared:
             with metered() as cost:
-                self._editors[method].prepare()
+                editor.prepare()
+            self._prepared.add(method)
             seconds = cost.seconds
-        editor = self._editors[method]
         try:
             rows = self._edit_and_ask(self._resources, editor, group, self._original)
         finally:
@@ -73,6 +82,7 @@ def run_tasks(
     original: Said,
     edit_and_ask: EditAndAsk,
     *,
+    editors: Mapping[str, Editor] | None = None,
     jobs: int = 1,
 ) -> Iterator[Done]:
     """Run tasks, and yield what came of each as soon as it is done.
@@ -83,6 +93,8 @@ def run_tasks(
         original: What the model said before any edit.
         edit_and_ask: What is done with each group of rows; with several processes it
             must be possible to pickle it.
+        editors: Editors that are made already, by method; other processes make their
+            own.
         jobs: How many processes; 1 is this one.
 
     Raises:
@@ -91,7 +103,7 @@ def run_tasks(
     """
     jobs = min(jobs, len(tasks))
     if jobs <= 1:
-        yield from map(Worker(resources, original, edit_and_ask).run, tasks)
+        yield from map(Worker(resources, original, edit_and_ask, editors).run, tasks)
         return
     if resources.reopen is None:
         raise ConfigError(
