@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -31,6 +32,7 @@ from lte_chains.retrieval.driving import Driver
 from lte_chains.retrieval.explanation import Explanation, Found, explain
 from lte_chains.retrieval.hop_rules import HopRules, rules_for
 from lte_chains.retrieval.hops import chains, follow, searched_names
+from lte_chains.retrieval.own_words import set_aside
 from lte_chains.retrieval.requests import Look, Steps
 from lte_chains.retrieval.topics import judge_apart
 from lte_chains.scope import CrossEncoderGate, ScopeGate, SimilarityGate
@@ -240,13 +242,16 @@ class EditRetriever(VectorStoreRetriever):
         near, judged, beyond = yield Look(query, names)
         if self.gate is None:
             return Found(near, judged, (), (), budget.select(judged))
+        aside = set_aside(query, judged)
+        if aside:
+            judged = [replace(m, in_scope=m.in_scope and m not in aside) for m in judged]
         rules = self.hop_rules or rules_for(self.memory.fingerprint)
         steps = yield from follow(query, judged, beyond, rules=rules, hops=self.hops)
         planned: list[EditMatch] = []
         if self.decomposer is not None and self.hops:
             planned = yield from decompose(query, hops=self.hops)
         groups = [planned, *chains(steps)]
-        return Found(near, judged, steps, planned, budget.select(judged, groups))
+        return Found(near, judged, steps, planned, budget.select(judged, groups), aside)
 
     def driver(self, k: int | None = None, at: datetime | None = None) -> Driver:
         """Return what carries out steps of retrieval on this memory, at one moment."""

@@ -13,6 +13,8 @@ from lte_chains.retrieval.hops import Step, chains
 _Key = tuple[str | None, int | None]
 """An edit's id and version."""
 
+ASIDE = "another edit is asked for word for word"
+"""Why an edit is not used although the gate holds it in scope."""
 _DIGITS = 6
 _WIDEST = 48
 
@@ -31,6 +33,8 @@ class Found:
     """The chain that a chat model found."""
     used: Sequence[EditMatch]
     """What is handed on, in order."""
+    aside: Sequence[EditMatch] = ()
+    """What gave way to an edit that was asked for word for word."""
 
     @property
     def chains(self) -> list[Sequence[EditMatch]]:
@@ -146,6 +150,7 @@ def explain(query: str, found: Found, *, at: datetime, gate: str, gated: bool) -
     judged = {_key(match): match for match in found.judged}
     linked = {_key(m): m for chain in found.chains for m in chain}
     steps = _decisive(found.steps)
+    aside = {_key(match) for match in found.aside}
     judgements = []
     for key in dict.fromkeys([*judged, *steps, *linked]):
         step, match = steps.get(key), linked.get(key) or judged.get(key)
@@ -160,7 +165,9 @@ def explain(query: str, found: Found, *, at: datetime, gate: str, gated: bool) -
                 asked=step.asked if step else None,
                 via=_via(step) if step and (key in linked or key not in judged) else None,
                 place=places.get(key),
-                reason=_reason(judged.get(key), step, linked=key in linked, used=key in places),
+                reason=ASIDE
+                if key in aside and key not in places
+                else _reason(judged.get(key), step, linked=key in linked, used=key in places),
             )
         )
     last = len(found.used) + 1
