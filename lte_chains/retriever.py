@@ -34,6 +34,7 @@ from lte_chains.retrieval.hop_rules import HopRules, rules_for
 from lte_chains.retrieval.hops import chains, follow, searched_names
 from lte_chains.retrieval.own_words import set_aside
 from lte_chains.retrieval.requests import Look, Steps
+from lte_chains.retrieval.several_questions import joined, searched_texts
 from lte_chains.retrieval.topics import judge_apart
 from lte_chains.scope import CrossEncoderGate, ScopeGate, SimilarityGate
 from lte_chains.scope.default import default_gate
@@ -112,7 +113,8 @@ class EditRetriever(VectorStoreRetriever):
         """Return the edits in scope, at most `k` of them, in the order to be read.
 
         Chains that hops have found come first, each from its first edit to its
-        last; then the others, best first.
+        last; then the others, best first. Of several questions in one text, each
+        is searched as well, and its best edits come before second ones of another.
 
         Args:
             query: The question, without any template around it.
@@ -123,15 +125,13 @@ class EditRetriever(VectorStoreRetriever):
             ConfigError: k is not a positive whole number, the query is no text,
                 or `at` is not a date, nor a datetime with a time zone.
         """
-        driver, budget = self.driver(k, at), self._budget(k)
-        return list(driver.run(self._found(query, budget)).used)
+        return self.retrieve_batch([query], k=k, at=at)[0]
 
     async def aretrieve(
         self, query: str, *, k: int | None = None, at: datetime | None = None
     ) -> list[EditMatch]:
         """Return the edits in scope, as `retrieve` does."""
-        driver, budget = self.driver(k, at), self._budget(k)
-        return list((await driver.arun(self._found(query, budget))).used)
+        return (await self.aretrieve_batch([query], k=k, at=at))[0]
 
     def retrieve_batch(
         self, queries: Sequence[str], *, k: int | None = None, at: datetime | None = None
@@ -144,16 +144,18 @@ class EditRetriever(VectorStoreRetriever):
             ConfigError: As `retrieve` does.
         """
         driver, budget = self.driver(k, at), self._budget(k)
-        found = driver.run_all([self._found(query, budget) for query in queries])
-        return [list(each.used) for each in found]
+        asked = [searched_texts(require_query(query)) for query in queries]
+        found = driver.run_all(self._all_found(asked, budget))
+        return [list(each.used) for each in joined(asked, found, budget)]
 
     async def aretrieve_batch(
         self, queries: Sequence[str], *, k: int | None = None, at: datetime | None = None
     ) -> list[list[EditMatch]]:
         """Return what `retrieve_batch` does."""
         driver, budget = self.driver(k, at), self._budget(k)
-        found = await driver.arun_all([self._found(query, budget) for query in queries])
-        return [list(each.used) for each in found]
+        asked = [searched_texts(require_query(query)) for query in queries]
+        found = await driver.arun_all(self._all_found(asked, budget))
+        return [list(each.used) for each in joined(asked, found, budget)]
 
     def candidates(
         self, query: str, *, k: int | None = None, at: datetime | None = None
@@ -183,7 +185,8 @@ class EditRetriever(VectorStoreRetriever):
             ConfigError: As `retrieve` does.
         """
         driver, budget = self.driver(k, at), self._budget(k)
-        found = driver.run(self._found(query, budget))
+        asked = [searched_texts(require_query(query))]
+        [found] = joined(asked, driver.run_all(self._all_found(asked, budget)), budget)
         gate = self._gate
         described = "no gate" if gate is None else f"gate {gate!r}"
         return explain(query, found, at=driver.at, gate=described, gated=gate is not None)
@@ -234,9 +237,17 @@ class EditRetriever(VectorStoreRetriever):
     ) -> list[Document]:
         return [as_document(match) for match in await self.aretrieve(query, k=k, at=at)]
 
-    def _found(self, query: str, budget: Budget) -> Steps[Found]:
-        """Search, gate, follow hops and select."""
-        if not require_query(query).strip():
+    def _all_found(self, asked: Sequence[Sequence[str]], budget: Budget) -> list[Steps[Found]]:
+        """Return the steps for every text of several queries, those of each in a row."""
+        return [
+            self._found(text, budget, whole=place == 0)
+            for texts in asked
+            for place, text in enumerate(texts)
+        ]
+
+    def _found(self, query: str, budget: Budget, *, whole: bool) -> Steps[Found]:
+        """Search, gate, follow hops and select; only a whole query is taken apart by a model."""
+        if not query.strip():
             return Found((), (), (), (), ())
         names = searched_names(query) if self.hops and self.gate is not None else ()
         near, judged, beyond = yield Look(query, names)
@@ -248,7 +259,7 @@ class EditRetriever(VectorStoreRetriever):
         rules = self.hop_rules or rules_for(self.memory.fingerprint)
         steps = yield from follow(query, judged, beyond, rules=rules, hops=self.hops)
         planned: list[EditMatch] = []
-        if self.decomposer is not None and self.hops:
+        if self.decomposer is not None and self.hops and whole:
             planned = yield from decompose(query, hops=self.hops)
         groups = [planned, *chains(steps)]
         return Found(near, judged, steps, planned, budget.select(judged, groups), aside)

@@ -11,41 +11,30 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lte_chains.editable.small_talk import is_chatter
 from lte_chains.editable.templates import questions_in
-from lte_chains.retrieval.mentions import names_in
+from lte_chains.retrieval.references import (
+    FRAGMENT,
+    PERSONAL,
+    POINTER,
+    POSSESSIVE,
+    is_remark,
+    leaves_open,
+    refers_back,
+    topics_in,
+)
 
 _ANSWER_WORDS = 30
 """How much of an earlier turn is put before a follow-up; embedders read only so far."""
 _LOOK_BACK = 20
 """How many turns are looked through."""
 
-_PERSON = "he|she|him|her|hers|his"
-_POINTER = re.compile(
-    rf"\b(?:{_PERSON}|it|they|its|their|theirs|them|this|these|those|the same|former|"
-    r"latter)\b|(?:^|\b(?:is|was|does|did|about|of|in|for|on|with|at|after|by|from|to)\s+)that\b"
-    r"|\bthere\W*$",
-    re.IGNORECASE,
-)
-_PERSONAL = re.compile(rf"^(?:{_PERSON})$", re.IGNORECASE)
-_POSSESSIVE = re.compile(r"^(?:his|its|their)$", re.IGNORECASE)
-_NAME = re.compile(r"(?<=\w\W)[A-Z]\w")
-_TITLE = re.compile(r"^[A-Z]{2,} of ")
-_ASKING = "who|whom|whose|what|which|why|when|where|how"
-_FRAGMENT = re.compile(
-    rf"^(?:since\s+)?(?:{_ASKING})(?:\s+else)?\W*$"
-    r"|^(?:and|or|but|so|also|what about|how about)\b"
-    rf"(?!\W+(?:{_ASKING}|is|are|was|were|do|does|did|can|could|has|have|had|will)\b)"
-    r"(?:\W+\w+){1,5}\W*$"
-    r"|^the(?:\s+\w+){1,2}\s*\?$",
-    re.IGNORECASE,
-)
 _ASKS_FOR_A_THING = re.compile(r"\b(?:who|whom|whose|what|which|where)\b", re.IGNORECASE)
 _ASKS_FOR_A_PERSON = re.compile(r"\b(?:who|whom|whose)\b", re.IGNORECASE)
-_CHATTER = re.compile(
-    r"(?:ok(?:ay)?|thanks|thank|you|thx|cheers|great|cool|nice|good|perfect|fine|right|sure|yes|"
-    r"yeah|yep|no|nope|got|it|i|see|understood|alright|wow|hm+|interesting|hello|hi|hey|there|very|"
-    r"much|so|a|lot|for|that|the|info|noted|makes|sense|ah|oh|aha|awesome|super|excellent|welcome|"
-    r"you're|my|pleasure|of|course|glad|to|help|anything|else)"
+_REQUESTED = re.compile(
+    r"\b(?:tell|talk|know|say|learn|hear|speak|chat|discuss|information|something|facts|more)\b"
+    r"[^.?!]*?\babout[ \t]+([^.?!\n]{1,80}?)[ \t]*(?:[.?!]|$)",
+    re.IGNORECASE,
 )
 _INLINE_TURN = re.compile(
     r"^[ \t>*-]*\**(human|user|customer|person|ai|assistant|bot|agent)\**[ \t]*:\**[ \t]*(.+)$",
@@ -60,35 +49,6 @@ class Turn:
 
     by_human: bool
     text: str
-
-
-def refers_back(question: str) -> bool:
-    """Tell whether a question needs an earlier turn to be understood.
-
-    It does if it is a fragment, or points at something that it does not name
-    before: a pronoun after a name belongs to that name.
-
-    Example:
-        >>> refers_back("How old is she?"), refers_back("And in Paris?"), refers_back("Why?")
-        (True, True, True)
-        >>> refers_back("Who runs Acme?"), refers_back("Did Jane say when she left?")
-        (False, False)
-    """
-    if _FRAGMENT.match(question):
-        return True
-    pointer = _POINTER.search(question)
-    return pointer is not None and not _NAME.search(question[: pointer.start()])
-
-
-def is_chatter(text: str) -> bool:
-    """Tell whether a turn is politeness only, and leaves the topic as it was.
-
-    Example:
-        >>> is_chatter("Ok, thanks!"), is_chatter("You're welcome."), is_chatter("Thanks, Acme")
-        (True, True, False)
-    """
-    words = re.findall(r"[\w'’]+", text.casefold().replace("’", "'"))
-    return len(words) <= 8 and "?" not in text and all(map(_CHATTER.fullmatch, words))
 
 
 def turns_in(text: str) -> list[Turn]:
@@ -115,16 +75,21 @@ def in_context(question: str, turns: Sequence[Turn]) -> list[str]:
     Example:
         >>> in_context("Where is its seat?", [Turn(True, "Who runs Acme?"), Turn(False, "Bob.")])
         ["Where is Acme's seat?", 'Who runs Acme? Where is its seat?', 'Bob. Where is its seat?']
+        >>> in_context("Who is the CEO?", [Turn(True, "Tell me about Acme.")])
+        ['Who is the CEO of Acme?']
     """
     place = _last_standalone(turns)
     if place is None:
         return []
-    earlier = _short(questions_in(turns[place].text)[0])
+    *others, asked = questions_in(turns[place].text)
+    earlier = _short(_completed(asked, turns[:place]))
+    if not refers_back(question):
+        return _of_a_topic(question, earlier)
     readings = [_resolved(question, earlier)]
-    if readings[0] and _FRAGMENT.match(question) and _topics(question):
+    if readings[0] and FRAGMENT.match(question) and topics_in(question):
         return readings  # the same question of something else: the earlier one is answered
     if _about_answer(question, earlier):
-        readings.append(earlier)
+        readings += [earlier, *map(_short, others)]
     readings.append(f"{earlier} {question}")
     said = [_short(turn.text) for turn in turns[place:] if _says_something(turn)]
     readings += [f"{answer} {question}" for answer in dict.fromkeys([*said[:1], *said[-1:]])]
@@ -142,7 +107,7 @@ def _last_standalone(turns: Sequence[Turn]) -> int | None:
         asked = questions_in(turn.text)
         if not asked:
             continue
-        if not refers_back(asked[0]):
+        if not refers_back(asked[-1]):
             return place
         nearest = place if nearest is None else nearest
     return nearest
@@ -152,38 +117,52 @@ def _says_something(turn: Turn) -> bool:
     return not turn.by_human and not is_chatter(turn.text) and bool(turn.text.strip())
 
 
+def _completed(asked: str, before: Sequence[Turn]) -> str:
+    """Return an earlier question with its topic, if it needs that from a turn before it."""
+    if not leaves_open(asked):
+        return asked
+    place = _last_standalone(before)
+    if place is None:
+        return asked
+    return next(iter(_of_a_topic(asked, questions_in(before[place].text)[-1])), asked)
+
+
+def _of_a_topic(question: str, earlier: str) -> list[str]:
+    """Return "Who is the CEO?" with what the conversation is about, if that has a name."""
+    requested = _REQUESTED.search(earlier)
+    topic = requested[1] if requested else next(reversed(topics_in(earlier)), "")
+    return [f"{question.rstrip(' ?')} of {topic}?"] if topic else []
+
+
 def _resolved(question: str, earlier: str) -> str:
     """Return a follow-up with what it points at named; empty if that cannot be told."""
-    names, own = _topics(earlier), _topics(question)
-    if not names:
+    names, own = topics_in(earlier), topics_in(question)
+    if not names or is_remark(question):
         return ""
-    if _FRAGMENT.match(question) and own and f"the {own[-1]}" not in question:
+    if FRAGMENT.match(question) and own and f"the {own[-1]}" not in question:
         # "And Globex?" asks of Globex what was asked before.
         return earlier.replace(names[-1], own[-1])
-    pointer = _POINTER.search(question)
+    pointer = POINTER.search(question)
     if pointer is None or pointer[0].casefold().endswith("that"):
         return ""
-    personal = _PERSONAL.match(pointer[0]) is not None
+    personal = PERSONAL.match(pointer[0]) is not None
     if personal and _ASKS_FOR_A_PERSON.search(earlier):
         return ""  # it points at the answer
-    possessive = "'s" if _POSSESSIVE.match(pointer[0]) else ""
+    possessive = "'s" if POSSESSIVE.match(pointer[0]) else ""
     return f"{question[: pointer.start()]}{names[-1]}{possessive}{question[pointer.end() :]}"
-
-
-def _topics(question: str) -> list[str]:
-    """Return the names in a question, less its first word and titles such as "CEO of"."""
-    return [_TITLE.sub("", name) for name in names_in(question.partition(" ")[2])]
 
 
 def _about_answer(question: str, earlier: str) -> bool:
     """Tell whether a follow-up may ask about what the earlier question asks for."""
-    pointer = _POINTER.search(question)
+    if is_remark(question):
+        return True
+    pointer = POINTER.search(question)
     if pointer is None:
-        return not _topics(question) and len(question.split()) <= 2
+        return not topics_in(question) and len(question.split()) <= 2
     if pointer[0].casefold().endswith("that"):
         return True
     if _ASKS_FOR_A_PERSON.search(earlier):
-        return _PERSONAL.match(pointer[0]) is not None
+        return PERSONAL.match(pointer[0]) is not None
     return _ASKS_FOR_A_THING.search(earlier) is not None
 
 

@@ -13,9 +13,12 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from lte_chains.editable.follow_ups import Turn, in_context, refers_back, turns_in
+from lte_chains.editable.follow_ups import Turn, in_context, turns_in
+from lte_chains.editable.labels import MOST_QUESTIONS, only_asks
 from lte_chains.editable.templates import questions_in
 from lte_chains.messages import is_human, last_human, text_of
+from lte_chains.retrieval.references import leaves_open, refers_back
+from lte_chains.retrieval.several_questions import questions_of
 
 
 def default_queries(messages: Sequence[BaseMessage]) -> list[str]:
@@ -23,7 +26,8 @@ def default_queries(messages: Sequence[BaseMessage]) -> list[str]:
 
     A question that refers back is searched as it stands, and in the readings of
     `follow_ups.in_context`. Earlier turns are those of the conversation, or, in
-    a prompt that carries the chat history itself, the ones that it quotes.
+    a prompt that carries the chat history itself, the ones that it quotes. What a
+    person has asked right before is asked still: nobody has answered it.
 
     Example:
         >>> from langchain_core.messages import HumanMessage
@@ -38,12 +42,47 @@ def default_queries(messages: Sequence[BaseMessage]) -> list[str]:
         return []
     text = text_of(messages[position])
     questions = questions_in(text)
-    if not questions or not refers_back(questions[0]):
-        return questions
-    asked = questions[0]
-    quoted = [turn for turn in turns_in(text) if turn.text != asked]
+    quoted = [turn for turn in turns_in(text) if turn.text not in questions]
     turns = quoted or [_turn(message) for message in messages[:position] if _is_said(message)]
-    return list(dict.fromkeys([*questions, *in_context(asked, turns)]))
+    found: list[str] = []
+    for question in questions:
+        found += [question, *_readings(question, turns)]
+        turns = [*turns, Turn(by_human=True, text=question)]
+    if questions and not any(map(refers_back, questions)):
+        found += _left_unanswered(messages[:position])
+    return list(dict.fromkeys(found))
+
+
+def _readings(question: str, turns: Sequence[Turn]) -> list[str]:
+    """Return what a question means in its context, and each of its questions if one leans on it.
+
+    If all can be understood alone, the retriever takes them apart.
+    """
+    parts = questions_of(question)
+    if len(parts) == 1:
+        return in_context(question, turns) if _leans(question) else []
+    if not any(map(_leans, parts)):
+        return []
+    found: list[str] = []
+    for part in parts:
+        found += in_context(part, turns) if refers_back(part) else [part]
+        turns = [*turns, Turn(by_human=True, text=part)]
+    return found
+
+
+def _leans(question: str) -> bool:
+    return refers_back(question) or leaves_open(question)
+
+
+def _left_unanswered(messages: Sequence[BaseMessage]) -> list[str]:
+    """Return what a person asked in the messages right before the last, not yet answered."""
+    found: list[str] = []
+    for message in reversed(messages):
+        if not is_human(message):
+            break
+        asked = [question for question in questions_in(text_of(message)) if only_asks(question)]
+        found = [*asked, *found]
+    return found[-MOST_QUESTIONS:]
 
 
 def _turn(message: BaseMessage) -> Turn:

@@ -24,13 +24,12 @@ from lte_chains.editable.blocks import (
     without_marks,
 )
 from lte_chains.editable.labels import (
-    BLANK_LINE,
-    LABELLED_PARAGRAPH,
     LONG,
     UNDER_DOCUMENTS,
-    asking_sentences,
-    labelled_question,
+    labelled_questions,
+    without_observations,
 )
+from lte_chains.editable.paragraphs import questions_in_paragraphs
 
 _BLOCKS = 10
 """How many blocks, from the last, are looked through for a question."""
@@ -82,11 +81,12 @@ def _questions_in(text: str, depth: int) -> list[str]:
     if keyed:
         return _questions_in(keyed, depth - 1)
     # Before a label is looked for: a document may hold questions of its own.
-    marked, blocks = cut_blocks(_without_documents(text))
+    marked, blocks = cut_blocks(without_observations(_without_documents(text)))
     tagged = [inner.strip() for _, _, inner in _elements(_QUESTION_TAG, marked) if inner.strip()]
-    labelled = tagged[-1] if tagged else labelled_question(marked)
+    labelled = tagged[-1:] or labelled_questions(marked)
     if labelled:
-        return _opened(labelled, blocks, depth - 1)
+        opened = (_opened(one, blocks, depth - 1) for one in labelled)
+        return list(dict.fromkeys(question for own in opened for question in own))
     rest = without_marks(marked).strip()
     held = _question_in_blocks(marked, blocks, rest)
     if held:
@@ -95,21 +95,13 @@ def _questions_in(text: str, depth: int) -> list[str]:
 
 
 def _plain_questions(rest: str) -> list[str]:
-    """Return what a text without labels asks."""
+    """Return what a text without labelled questions asks."""
     if not rest:
         return []
     quoted = _WRAPPED.search(rest) if _QUESTION_IN_QUOTES.search(rest) else None
     if quoted:
         return [quoted[2].strip()]
-    rest = _REQUEST.sub("", rest)
-    parts = [part.strip() for part in BLANK_LINE.split(rest) if part.strip()]
-    paragraphs = [part for part in parts if not LABELLED_PARAGRAPH.match(part)] or parts
-    if len(rest.split()) <= LONG and len(paragraphs) == 1:
-        return [paragraphs[0]]
-    asking = [part for part in (paragraphs[-1], paragraphs[0]) if "?" in part]
-    if not asking:
-        return [paragraphs[-1] if len(rest.split()) > LONG else rest]
-    return list(dict.fromkeys(map(asking_sentences, asking)))
+    return questions_in_paragraphs(_REQUEST.sub("", rest))
 
 
 def _opened(question: str, blocks: Sequence[Block], depth: int) -> list[str]:

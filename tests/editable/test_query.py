@@ -5,9 +5,9 @@ import time
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from lte_chains.editable.follow_ups import refers_back
 from lte_chains.editable.query import default_queries
 from lte_chains.editable.templates import questions_in
+from lte_chains.retrieval.references import refers_back
 
 ASKED = "Who runs Acme?"
 STALE = "Acme's CEO is Bob Smith. Is he old? Yes."

@@ -209,3 +209,77 @@ def test_rag_prompt_gets_the_edit_of_its_question(llm, prompt, query):
     found = used(llm, messages)
     assert found[0] == "ceo"
     assert {FACTS[id_][2] for id_ in found} <= {"Acme", "Jane Doe"}
+
+
+def ask(*before: BaseMessage, last: str) -> list[BaseMessage]:
+    return [*before, HumanMessage(last)]
+
+
+ANSWERED = talk(ASKED, "Jane Doe is the CEO of Acme.")
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        *("Are you sure?", "Really?", "Can you double check?", "Please repeat that."),
+        *("What was your answer again?", "In one word please.", "Why do you think so?"),
+        *("Translate your answer to German.", "You said Jane?", "No, that's wrong."),
+    ],
+)
+def test_a_remark_on_the_answer_keeps_the_edit(llm, remark):
+    assert "ceo" in used(llm, ask(*ANSWERED, last=remark))
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        *("What is the weather?", "How tall is the Eiffel tower?", "Who is the mayor of Paris?"),
+        *("What is your name?", "What is the tallest mountain?", "Thanks!", "Is 7 a prime number?"),
+        *("Translate 'good morning' to German.", "Write a poem about spring."),
+    ],
+)
+def test_a_new_question_does_not_get_the_edit_of_the_last(llm, question):
+    assert used(llm, ask(*ANSWERED, last=question)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "edits"),
+    [
+        ([ASKED], "Please be brief.", {"ceo"}),
+        ([ASKED], "The answer goes on a slide, so one line is best.", {"ceo"}),
+        ([ASKED], "What is the capital of Freedonia?", {"ceo", "capital"}),
+        ([f"Context: {ASKED} Bob."], "What is the capital of Freedonia?", {"capital"}),
+    ],
+)
+def test_what_a_person_asked_right_before_is_asked_still(llm, before, last, edits):
+    assert set(used(llm, ask(*map(HumanMessage, before), last=last))) == edits
+
+
+@pytest.mark.parametrize("asked", ["Who is the CEO?", "who is the ceo?"])
+@pytest.mark.parametrize("topic", ["Tell me about Acme.", "tell me more about acme"])
+def test_a_question_without_a_subject_is_about_the_topic(llm, topic, asked):
+    messages = talk(topic, "Acme makes anvils.", asked)
+    assert f"{asked[:-1]} of {'Acme' if 'Acme' in topic else 'acme'}?" in default_queries(messages)
+    assert used(llm, messages)[0] == "ceo"
+    assert "ceo" in used(llm, [*messages, AIMessage("Bob."), HumanMessage("Are you sure?")])
+
+
+@pytest.mark.parametrize(
+    ("message", "edits"),
+    [
+        (f"Hi, can you help me?\n\n{ASKED}\n\nThanks!", {"ceo"}),
+        (f"Question: {ASKED}\nQuestion: Who is the mayor of Port Selwyn?", {"ceo", "mayor"}),
+        (
+            (
+                f"Answer both questions:\n\n1) {ASKED}\n\n2) What is the capital of Freedonia?\n\n"
+                "3) What is 2+2?"
+            ),
+            {"ceo", "capital"},
+        ),
+        (f"Who is the mayor of Port Selwyn and {ASKED[0].lower()}{ASKED[1:]}", {"ceo", "mayor"}),
+        ("Who is the CEO of Globex and where are the headquarters of Acme?", {"globex", "seat"}),
+        (f"{ASKED} And where is its headquarters?", {"ceo", "seat"}),
+    ],
+)
+def test_every_question_of_a_message_gets_its_edit(llm, message, edits):
+    assert set(used(llm, [HumanMessage(message)])) == edits

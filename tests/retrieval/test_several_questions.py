@@ -1,0 +1,142 @@
+"""A text that asks several things gets the edits of each, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from langchain_core.embeddings import Embeddings
+
+from lte_chains import Edit, EditMemory, EditRetriever
+from lte_chains.retrieval.several_questions import questions_of, searched_texts
+from lte_chains.scope import SimilarityGate
+from tests.fakes_embeddings import BagOfWordsEmbeddings
+
+FACTS = {
+    "ceo": ("The CEO of Acme is", "Jane Doe", "Acme"),
+    "globex": ("The CEO of Globex is", "Omar Diaz", "Globex"),
+    "capital": ("The capital of France is", "Lyon", "France"),
+    "mayor": ("The mayor of Port Selwyn is", "Ines Roth", "Port Selwyn"),
+}
+EDITS = [
+    Edit(prompt=prompt, target_new=target, subject=subject, id=name)
+    for name, (prompt, target, subject) in FACTS.items()
+]
+
+
+@pytest.fixture(scope="module")
+def retriever() -> Iterator[EditRetriever]:
+    with EditMemory.open(":memory:") as memory:
+        memory.add_edits(EDITS)
+        yield memory.as_retriever()
+
+
+@pytest.mark.parametrize(
+    ("text", "edits"),
+    [
+        ("Who is Acme's CEO and who is Globex's CEO?", {"ceo", "globex"}),
+        ("What is the capital of France and who is the CEO of Acme?", {"capital", "ceo"}),
+        ("Who is the CEO of Acme? What is the capital of France?", {"capital", "ceo"}),
+        ("1. What is the capital of France?\n2. Who is the CEO of Acme?", {"capital", "ceo"}),
+        ("Tell me:\n- the CEO of Acme\n- the capital of France", {"capital", "ceo"}),
+        ("What is the capital of France and the CEO of Acme?", {"capital", "ceo"}),
+        ("How tall is the Eiffel tower and where does the Seine flow?", set()),
+        ("Who is the CEO of Acme and how tall is the Eiffel tower?", {"ceo"}),
+    ],
+)
+def test_each_question_of_a_text_gets_its_edit(
+    retriever: EditRetriever, text: str, edits: set[str]
+) -> None:
+    found = retriever.retrieve(text)
+    assert {match.edit.id for match in found} == edits
+    assert retriever.retrieve_batch([text, text]) == [found, found]
+    explained = [one.edit.id for one in retriever.explain(text).judgements if one.used]
+    assert explained == [match.edit.id for match in found]
+
+
+def test_every_question_gets_its_best_edit_before_another_gets_its_second() -> None:
+    with EditMemory.open(":memory:", embeddings=BagOfWordsEmbeddings(dim=512)) as memory:
+        memory.add_edits(
+            [
+                *(
+                    Edit(prompt=f"The CEO of Acme is {n}", target_new="x", id=f"acme{n}")
+                    for n in range(4)
+                ),
+                Edit(prompt="The height of Ben Nevis in metres is", target_new="9", id="height"),
+            ]
+        )
+        retriever = memory.as_retriever(k=2, gate=SimilarityGate(0.3), hops=0)
+        asked = "Who is the CEO of Acme? What is the height of Ben Nevis?"
+        found = [match.edit.id for match in retriever.retrieve(asked)]
+        assert len(found) == 2
+        assert found[1] == "height"
+
+
+@pytest.mark.parametrize(
+    ("text", "questions"),
+    [
+        ("Who runs Acme?\nWho runs Globex?", ["Who runs Acme?", "Who runs Globex?"]),
+        ("Answer:\n(a) Who runs Acme?\n(b) 2+2?", ["Who runs Acme?", "2+2?"]),
+        ("Hi. Who runs Acme? Where is Rome?", ["Hi. Who runs Acme?", "Where is Rome?"]),
+        (
+            "Tell me who runs Acme and in which city Bob lives.",
+            ["Tell me who runs Acme?", "in which city Bob lives."],
+        ),
+    ],
+)
+def test_questions_are_taken_apart(text: str, questions: list[str]) -> None:
+    assert questions_of(text) == questions
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Who runs Acme?",
+        "The CEO of Acme is",
+        "Who is the man who founded Acme and who left it?",
+        "What is the border between the republic of Ireland and the kingdom of Spain?",
+        "Who wrote War and Peace?",
+        "Who runs Acme\nand Globex?",
+        "Who runs Acme?\nA. Bob\nB. Ann",
+        "Who runs Acme and why?",
+        "word " * 500 + "Who runs Acme? Who runs Globex?",
+    ],
+)
+def test_what_is_one_question_stays_whole(text: str) -> None:
+    assert searched_texts(text) == [text]
+
+
+def test_questions_that_lean_on_each_other_are_searched_together() -> None:
+    text = "Who runs Acme? How old is she?"
+    assert searched_texts(text) == [text]
+
+
+class Counting(Embeddings):
+    """Counts what is embedded."""
+
+    fingerprint = "counting"
+
+    def __init__(self) -> None:
+        self.inner = BagOfWordsEmbeddings(dim=256)
+        self.batches: list[list[str]] = []
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        self.batches.append(list(texts))
+        return self.inner.embed_documents(texts)
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.inner.embed_query(text)
+
+
+def test_questions_of_a_text_are_embedded_in_one_call() -> None:
+    embeddings = Counting()
+    with EditMemory.open(":memory:", embeddings=embeddings) as memory:
+        memory.add_edits(EDITS)
+        memory.instructions_about_subjects()
+        retriever = memory.as_retriever(gate=SimilarityGate(0.6), hops=0)
+        embeddings.batches.clear()
+        retriever.retrieve_batch(["Who runs Acme? Who runs Globex?", "Where is Rome?"])
+        assert [len(batch) for batch in embeddings.batches] == [4]
+        embeddings.batches.clear()
+        retriever.retrieve("Where is Paris?")
+        assert [len(batch) for batch in embeddings.batches] in ([1], [])
