@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from langchain_core.callbacks import (
@@ -18,7 +18,6 @@ from langchain_core.callbacks import (
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig, run_in_executor
 
-from lte_chains.arguments import require_moment
 from lte_chains.edit import EditMatch
 from lte_chains.editable.event_streams import Event
 from lte_chains.editable.query import default_queries
@@ -26,50 +25,12 @@ from lte_chains.errors import ConfigError
 from lte_chains.messages import LTE_KEY, apply_edits, edited_by, last_human
 from lte_chains.prompts import PromptStyle
 from lte_chains.retriever import EditRetriever, as_document
+from lte_chains.run_options import RunOptions
 
 QueryExtractor = Callable[[Sequence[BaseMessage]], str | Sequence[str]]
 """Finds what is asked in a conversation; of several texts, an edit's best score wins."""
 
 Message = TypeVar("Message", bound=AIMessage)
-
-_OPTIONS = ("lte_query", "lte_namespace", "lte_at")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What a run's config asks for, under ``configurable``."""
-
-    query: str | None = None
-    """``lte_query``: the text to search edits with, in place of the extracted one."""
-    namespace: str | None = None
-    """``lte_namespace``: whose edits to use."""
-    at: datetime | None = None
-    """``lte_at``: the moment at which edits must hold; now if None."""
-
-    @classmethod
-    def from_config(cls, config: RunnableConfig) -> RunOptions:
-        """Read the options of a run.
-
-        Raises:
-            ConfigError: A value is unusable, or a key begins with ``lte_`` and
-                is not one of ours: a misspelt namespace must not be ignored.
-
-        Example:
-            >>> RunOptions.from_config({"configurable": {"lte_query": "Who runs Acme?"}}).query
-            'Who runs Acme?'
-        """
-        given = config.get("configurable") or {}
-        unknown = sorted(key for key in given if key.startswith("lte_") and key not in _OPTIONS)
-        if unknown:
-            raise ConfigError(f"unknown configurable {unknown}: use {list(_OPTIONS)}")
-        if "lte_namespace" in given and given["lte_namespace"] is None:
-            # A tenant that was not found must not get the edits of another.
-            raise ConfigError("configurable 'lte_namespace' is None: name one, or leave it out")
-        return cls(
-            query=_text(given, "lte_query"),
-            namespace=_text(given, "lte_namespace"),
-            at=_moment(given.get("lte_at")),
-        )
 
 
 @dataclass(frozen=True)
@@ -218,15 +179,11 @@ class CallEditor:
         return _Search(retriever, queries, options.at, retriever.memory.revision, already)
 
     def _retriever_for(self, options: RunOptions) -> EditRetriever:
-        if options.namespace is None:
-            return self.retriever
-        if not self.namespace_from_config:
-            raise ConfigError(
-                f"the run asks for lte_namespace={options.namespace!r}, but this EditableLLM "
-                f"serves the namespace {self.retriever.memory.namespace!r} only: "
-                "build it with namespace_from_config=True"
-            )
-        return self.retriever.in_namespace(options.namespace)
+        own = self.retriever.memory.namespace
+        chosen = options.chosen_namespace(
+            "EditableLLM", serving=own, allowed=self.namespace_from_config
+        )
+        return self.retriever if chosen is None else self.retriever.in_namespace(chosen)
 
     def _queries_in(self, messages: Sequence[BaseMessage]) -> list[str]:
         extract = self.query_extractor or default_queries
@@ -285,24 +242,3 @@ def _callbacks_for(retriever: EditRetriever, config: RunnableConfig) -> dict[str
         "inheritable_metadata": config.get("metadata"),
         "local_metadata": retriever.metadata,
     }
-
-
-def _text(given: Mapping[str, Any], key: str) -> str | None:
-    value = given.get(key)
-    if value is None or (isinstance(value, str) and value.strip()):
-        return value
-    raise ConfigError(f"configurable {key!r} must be a text that is not blank, not {value!r}")
-
-
-def _moment(value: object) -> datetime | None:
-    """Return a moment in UTC from a date, a datetime, or the ISO text of one."""
-    if value is None:
-        return None
-    moment = value
-    if isinstance(value, str):
-        try:
-            whole_day = len(value) == len("2026-01-31")
-            moment = date.fromisoformat(value) if whole_day else datetime.fromisoformat(value)
-        except ValueError as error:
-            raise ConfigError(f"configurable 'lte_at' is not an ISO date: {value!r}") from error
-    return require_moment("configurable 'lte_at'", moment).astimezone(UTC)
