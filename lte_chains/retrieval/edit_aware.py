@@ -120,7 +120,8 @@ class EditAwareRetriever(ConfiguredRetriever):
         config = patch_config(run, callbacks=run_manager.get_child())
         documents = self.retriever.invoke(query, config)
         matches = edits.retrieve(query, at=at)
-        found = edits.driver(at=at).run(self._compared(documents, matches))
+        driver = edits.driver(at=at)
+        found = driver.run(self._compared(documents, matches, driver.at))
         return self._together(documents, matches, found, k)
 
     async def _aget_relevant_documents(
@@ -136,7 +137,8 @@ class EditAwareRetriever(ConfiguredRetriever):
         config = patch_config(run, callbacks=run_manager.get_child())
         documents = await self.retriever.ainvoke(query, config)
         matches = await edits.aretrieve(query, at=at)
-        found = await edits.driver(at=at).arun(self._compared(documents, matches))
+        driver = edits.driver(at=at)
+        found = await driver.arun(self._compared(documents, matches, driver.at))
         return self._together(documents, matches, found, k)
 
     def _edits_for(
@@ -145,9 +147,11 @@ class EditAwareRetriever(ConfiguredRetriever):
         retriever, at = self._for_run(run, at)
         return retriever.edits, at
 
-    def _compared(self, documents: Sequence[Document], matches: Sequence[EditMatch]) -> Any:
+    def _compared(
+        self, documents: Sequence[Document], matches: Sequence[EditMatch], at: datetime
+    ) -> Any:
         edits = [match.edit for match in matches]
-        return contradictions(documents, edits, rules=self.rules, old_values=self.old_values)
+        return contradictions(documents, edits, rules=self.rules, old_values=self.old_values, at=at)
 
     def _together(
         self,
