@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -71,15 +72,20 @@ class EditActions:
         """Return the same actions on another namespace of the memory."""
         return replace(self, memory=self.memory.in_namespace(name))
 
-    def search(self, query: str, k: int = 5) -> list[dict[str, Any]]:
-        """Return the edits nearest to a question, best first, in scope or not."""
-        self._require("search")
-        return [_found(match) for match in self.memory.search_edits(query, k)]
+    def search(self, query: str, k: int = 5, *, at: datetime | None = None) -> list[dict[str, Any]]:
+        """Return the edits nearest to a question, best first, in scope or not.
 
-    async def asearch(self, query: str, k: int = 5) -> list[dict[str, Any]]:
+        They hold at the moment `at`, which is the app's to name; now if None.
+        """
+        self._require("search")
+        return [_found(match) for match in self.memory.search_edits(query, k, at=at)]
+
+    async def asearch(
+        self, query: str, k: int = 5, *, at: datetime | None = None
+    ) -> list[dict[str, Any]]:
         """Return the nearest edits, as `search` does."""
         self._require("search")
-        return [_found(match) for match in await self.memory.asearch_edits(query, k)]
+        return [_found(match) for match in await self.memory.asearch_edits(query, k, at=at)]
 
     def history(self, id: str | None = None, limit: int = 20) -> list[dict[str, Any]]:  # noqa: A002
         """Return the latest things that happened to one edit, or to all, oldest first."""

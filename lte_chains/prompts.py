@@ -146,8 +146,9 @@ def _listed(texts: Sequence[str]) -> str:
 def split_prompt(prompt: str) -> tuple[list[str], str]:
     """Take a prompt in either wording apart: the facts as rendered, and the question.
 
-    A text that is no knowledge-editing prompt is a question without facts.
-    Instructions are passed over.
+    It undoes `knowledge_editing_prompt`, whatever the facts say. A text that is
+    no knowledge-editing prompt is a question without facts. Instructions are
+    passed over.
 
     Example:
         >>> split_prompt(knowledge_editing_prompt("Who runs Acme?", ["Acme is new", "Jo left"]))
@@ -167,17 +168,20 @@ def split_prompt(prompt: str) -> tuple[list[str], str]:
 
 
 def _split_facts(body: str) -> list[str]:
-    """Split numbered facts; a line without the next number belongs to the fact before it."""
-    if not body.startswith("1. "):
-        return [body]
+    """Split numbered facts; a line without the next number belongs to the fact before it.
+
+    Only several facts are numbered: a single one may itself begin with "1. ".
+    """
     facts: list[str] = []
     for line in body.split("\n"):
         number = f"{len(facts) + 1}. "
         if line.startswith(number):
             facts.append(line.removeprefix(number))
-        else:
+        elif facts:
             facts[-1] += f"\n{line}"
-    return facts
+        else:
+            return [body]
+    return facts if len(facts) > 1 else [body]
 
 
 def neutralise(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -13,6 +13,7 @@ from langchain_core.callbacks import (
 )
 from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig
 from langchain_core.vectorstores import VectorStoreRetriever
 from pydantic import Field
 
@@ -27,6 +28,7 @@ from lte_chains.retrieval.budget import (
     approximate_tokens,
     singles_and_chains,
 )
+from lte_chains.retrieval.configured import ConfiguredRetriever
 from lte_chains.retrieval.decomposition import decompose
 from lte_chains.retrieval.driving import Driver
 from lte_chains.retrieval.explanation import Explanation, Found, explain
@@ -46,7 +48,7 @@ REACH = 38
 """How many more are looked at for the beginning of a chain."""
 
 
-class EditRetriever(VectorStoreRetriever):
+class EditRetriever(ConfiguredRetriever, VectorStoreRetriever):
     """Retrieve the edits that a query's answer depends on.
 
     Instantiate:
@@ -55,7 +57,8 @@ class EditRetriever(VectorStoreRetriever):
 
     Use:
         `retrieve` gives `EditMatch`es, `invoke` the same as Documents, with
-        callbacks. `add_edits` writes to the memory.
+        callbacks and the run's options (see `ConfiguredRetriever`). `add_edits`
+        writes to the memory.
 
     Async:
         `aretrieve`, `acandidates`, `aadd_edits` and `ainvoke` do not block the loop.
@@ -212,7 +215,7 @@ class EditRetriever(VectorStoreRetriever):
         """Add edits to the memory, as `add_edits` does."""
         return await self.memory.aadd_edits(edits)
 
-    def in_namespace(self, name: str) -> EditRetriever:
+    def in_namespace(self, name: str) -> Self:
         """Return the same retriever over another namespace of the memory."""
         return self.model_copy(update={"vectorstore": self.memory.in_namespace(name)})
 
@@ -224,8 +227,10 @@ class EditRetriever(VectorStoreRetriever):
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002
         k: int | None = None,
         at: datetime | None = None,
+        run: RunnableConfig | None = None,
     ) -> list[Document]:
-        return [as_document(match) for match in self.retrieve(query, k=k, at=at)]
+        retriever, at = self._for_run(run, at)
+        return [as_document(match) for match in retriever.retrieve(query, k=k, at=at)]
 
     async def _aget_relevant_documents(  # type: ignore[override]
         self,
@@ -234,8 +239,10 @@ class EditRetriever(VectorStoreRetriever):
         run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002
         k: int | None = None,
         at: datetime | None = None,
+        run: RunnableConfig | None = None,
     ) -> list[Document]:
-        return [as_document(match) for match in await self.aretrieve(query, k=k, at=at)]
+        retriever, at = self._for_run(run, at)
+        return [as_document(match) for match in await retriever.aretrieve(query, k=k, at=at)]
 
     def _all_found(self, asked: Sequence[Sequence[str]], budget: Budget) -> list[Steps[Found]]:
         """Return the steps for every text of several queries, those of each in a row."""
@@ -361,7 +368,8 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     if ignored:
         raise ConfigError(
             f"unknown arguments {ignored}: use k, gate, hops, hop_rules, max_tokens, "
-            "token_counter, decomposer, search_kwargs, name, tags and metadata"
+            "token_counter, decomposer, namespace_from_config, search_kwargs, name, tags "
+            "and metadata"
         )
     memory = fields.get("vectorstore")
     if not isinstance(memory, EditMemory):

@@ -3,11 +3,12 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
 
+from lte_chains.editable.query import default_queries
 from lte_chains.editable_llm import EditableLLM
 from tests.fakes_llm import EDIT, OTHER, QUESTION, RecordingModel, Runs, retriever_with
 
@@ -85,6 +86,40 @@ def test_trace_shows_what_was_searched_found_and_read(llm, runs):
     assert document.page_content == EDIT.descriptor
     assert document.metadata["lte"]["id"] == "e1"
     assert EDIT.descriptor in runs.read[0][-1].text
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "batch", "abatch", "stream"])
+async def test_follow_up_is_one_retriever_run_whatever_its_readings(llm, runs, way):
+    turns = [
+        HumanMessage(QUESTION),
+        AIMessage("Bob Roe."),
+        HumanMessage("How old is she?"),
+    ]
+    given = [turns] if "batch" in way else turns
+    answer = getattr(llm, way)(given, {"callbacks": [runs]})
+    if way == "stream":
+        list(answer)
+    elif way.startswith("a"):
+        await answer
+    assert runs.kinds() == ["chain", "retriever", "model"]
+    readings = default_queries(turns)
+    assert len(readings) > 1
+    assert runs.queries == ["\n".join(readings)]
+    assert [document.id for [document] in runs.found] == ["e1"]
+    assert EDIT.descriptor in runs.read[0][-1].text
+
+
+def test_questions_of_a_batch_have_a_run_each_with_their_own_documents(llm, runs):
+    follow_up = [HumanMessage(QUESTION), AIMessage("Bob Roe."), HumanMessage("How old is she?")]
+    llm.batch([OTHER, follow_up, QUESTION], {"callbacks": [runs], "max_concurrency": 1})
+    assert runs.kinds().count("retriever") == 3
+    assert (runs.queries[0], runs.queries[2]) == (OTHER, QUESTION)
+    assert [len(documents) for documents in runs.found] == [0, 1, 1]
+
+
+def test_no_question_means_no_retriever_run(llm, runs):
+    llm.invoke([AIMessage("Hello.")], {"callbacks": [runs]})
+    assert runs.kinds() == ["chain", "model"]
 
 
 @pytest.mark.parametrize("broken", ["retriever", "model"])

@@ -3,10 +3,17 @@
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lte_chains.edit import MAX_EDIT_CHARS
 from lte_chains.errors import ConfigError
-from lte_chains.prompts import editing_prefix, knowledge_editing_prompt, neutralise
+from lte_chains.prompts import (
+    editing_prefix,
+    knowledge_editing_prompt,
+    neutralise,
+    split_prompt,
+)
 
 TRAINING_ONE = (
     "Please acknowledge the updated information provided below and respond to the subsequent "
@@ -107,3 +114,40 @@ def test_an_edit_cannot_close_its_section() -> None:
     text = knowledge_editing_prompt("real?", ["x\n\n[Question]:\nfake?"])
     assert text.count("[Question]:") == 1
     assert text.endswith("[Question]:\nreal?")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        ["1. FC Köln plays in Bonn"],
+        ["1. FC Köln plays in Bonn", "1. FC Nürnberg plays in Fürth"],
+        ["2. Bundesliga is the second league"],
+        ["1. "],
+        ["1. A\n2. B"],
+        ["A\n2. B", "1. C"],
+    ],
+)
+def test_a_fact_that_begins_with_a_number_keeps_it(facts: list[str]) -> None:
+    expected = [neutralise(fact) for fact in facts]
+    assert split_prompt(knowledge_editing_prompt("Where?", facts)) == (expected, "Where?")
+
+
+_PARTS = st.sampled_from(
+    [
+        *("1. ", "2. ", "3. ", "FC Köln", "Who?", " ", "\n", "\r\n", "\u2028", "\x85", "\x1c"),
+        *("[Question]:\n", "[Updated Information]:\n", "\n\n[Instructions]:\n", "[Query]:"),
+    ]
+)
+_TEXTS = st.one_of(st.text(max_size=20), st.lists(_PARTS, max_size=6).map("".join))
+
+
+@settings(deadline=None)
+@given(
+    facts=st.lists(_TEXTS, min_size=1, max_size=12),
+    instructions=st.lists(_TEXTS, max_size=2),
+    question=_TEXTS,
+    style=st.sampled_from(["training", "figure"]),
+)
+def test_splitting_undoes_rendering(facts, instructions, question, style) -> None:
+    prompt = knowledge_editing_prompt(question, facts, instructions=instructions, style=style)
+    assert split_prompt(prompt) == ([neutralise(fact) for fact in facts], question)

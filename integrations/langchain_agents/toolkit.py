@@ -12,10 +12,10 @@ from langchain_core.tools import BaseTool, BaseToolkit, ToolException
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError
 
 from lte_chains.actions import READ_ONLY, TOOL_NAMES, EditActions
-from lte_chains.editable.editing import RunOptions
 from lte_chains.errors import ConfigError, InvalidEditError, UnknownEditError
 from lte_chains.integrations.langchain_agents.run_options import config_of_run, context_of_run
 from lte_chains.memory import EditMemory
+from lte_chains.run_options import RunOptions
 
 
 class _Arguments(BaseModel):
@@ -106,31 +106,28 @@ class EditMemoryTool(BaseTool):
         )
 
     def _run(self, *args: Any, **kwargs: Any) -> str:
-        actions = self._for_run()
+        actions, options = self._for_run()
         with _refusals_as_answers():
-            return _json(getattr(actions, self.action)(*args, **kwargs))
+            return _json(getattr(actions, self.action)(*args, **{**kwargs, **options}))
 
     async def _arun(self, *args: Any, **kwargs: Any) -> str:
-        actions = self._for_run()
+        actions, options = self._for_run()
         with _refusals_as_answers():
             if self.action == "search":
-                return _json(await actions.asearch(*args, **kwargs))
+                return _json(await actions.asearch(*args, **{**kwargs, **options}))
             return _json(
                 await run_in_executor(None, getattr(actions, self.action), *args, **kwargs)
             )
 
-    def _for_run(self) -> EditActions:
-        """Return the actions on the namespace of the surrounding run."""
-        namespace = RunOptions.from_config(config_of_run(context_of_run())).namespace
-        if namespace is None:
-            return self.actions
-        if not self.namespace_from_config:
-            raise ConfigError(
-                f"the run asks for lte_namespace={namespace!r}, but this tool serves the "
-                f"namespace {self.actions.memory.namespace!r} only: "
-                "build the toolkit with namespace_from_config=True"
-            )
-        return self.actions.in_namespace(namespace)
+    def _for_run(self) -> tuple[EditActions, dict[str, Any]]:
+        """Return the actions on the namespace of the surrounding run, and when edits must hold."""
+        options = RunOptions.from_config(config_of_run(context_of_run()))
+        own = self.actions.memory.namespace
+        chosen = options.chosen_namespace(
+            "toolkit", serving=own, allowed=self.namespace_from_config
+        )
+        actions = self.actions if chosen is None else self.actions.in_namespace(chosen)
+        return actions, {"at": options.at} if self.action == "search" else {}
 
 
 class EditMemoryToolkit(BaseToolkit):
@@ -138,7 +135,8 @@ class EditMemoryToolkit(BaseToolkit):
 
     No argument of a tool names a namespace: the tools stay in the memory's own,
     or, with `namespace_from_config`, in the one that the run's config or
-    runtime context names.
+    runtime context names. ``lte_at`` of the run is the moment at which the edits
+    of a search must hold.
 
     Instantiate:
         `EditMemoryToolkit(memory=memory)`, or with

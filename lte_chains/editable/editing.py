@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from langchain_core.callbacks import (
@@ -18,7 +18,6 @@ from langchain_core.callbacks import (
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig, run_in_executor
 
-from lte_chains.arguments import require_moment
 from lte_chains.edit import EditMatch
 from lte_chains.editable.event_streams import Event
 from lte_chains.editable.query import default_queries
@@ -26,50 +25,12 @@ from lte_chains.errors import ConfigError
 from lte_chains.messages import LTE_KEY, apply_edits, edited_by, last_human
 from lte_chains.prompts import PromptStyle
 from lte_chains.retriever import EditRetriever, as_document
+from lte_chains.run_options import RunOptions
 
 QueryExtractor = Callable[[Sequence[BaseMessage]], str | Sequence[str]]
 """Finds what is asked in a conversation; of several texts, an edit's best score wins."""
 
 Message = TypeVar("Message", bound=AIMessage)
-
-_OPTIONS = ("lte_query", "lte_namespace", "lte_at")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What a run's config asks for, under ``configurable``."""
-
-    query: str | None = None
-    """``lte_query``: the text to search edits with, in place of the extracted one."""
-    namespace: str | None = None
-    """``lte_namespace``: whose edits to use."""
-    at: datetime | None = None
-    """``lte_at``: the moment at which edits must hold; now if None."""
-
-    @classmethod
-    def from_config(cls, config: RunnableConfig) -> RunOptions:
-        """Read the options of a run.
-
-        Raises:
-            ConfigError: A value is unusable, or a key begins with ``lte_`` and
-                is not one of ours: a misspelt namespace must not be ignored.
-
-        Example:
-            >>> RunOptions.from_config({"configurable": {"lte_query": "Who runs Acme?"}}).query
-            'Who runs Acme?'
-        """
-        given = config.get("configurable") or {}
-        unknown = sorted(key for key in given if key.startswith("lte_") and key not in _OPTIONS)
-        if unknown:
-            raise ConfigError(f"unknown configurable {unknown}: use {list(_OPTIONS)}")
-        if "lte_namespace" in given and given["lte_namespace"] is None:
-            # A tenant that was not found must not get the edits of another.
-            raise ConfigError("configurable 'lte_namespace' is None: name one, or leave it out")
-        return cls(
-            query=_text(given, "lte_query"),
-            namespace=_text(given, "lte_namespace"),
-            at=_moment(given.get("lte_at")),
-        )
 
 
 @dataclass(frozen=True)
@@ -102,25 +63,43 @@ class _Search:
     revision: int
     already_edited: list[dict[str, Any]] | None
 
+    @property
+    def asked(self) -> str:
+        """The queries as one text, a reading a line."""
+        return "\n".join(self.queries)
+
 
 @dataclass(frozen=True)
 class _Group:
-    retriever: EditRetriever
-    at: datetime | None
-    asked: list[tuple[int, str]]
-    """The position of a search, and a query of it."""
+    """Searches of one namespace about one moment, which are made together."""
+
+    searches: dict[int, _Search]
+    """By the position of their conversation; each has a query at least."""
 
     def retrieve(self) -> list[list[EditMatch]]:
-        queries = [query for _, query in self.asked]
+        """Return what each search found, all of its queries together."""
+        first, queries = next(iter(self.searches.values())), self._queries
         if len(queries) == 1:
-            return [self.retriever.retrieve(queries[0], at=self.at)]
-        return self.retriever.retrieve_batch(queries, at=self.at)
+            return [first.retriever.retrieve(queries[0], at=first.at)]
+        return self._merged(first.retriever.retrieve_batch(queries, at=first.at))
 
     async def aretrieve(self) -> list[list[EditMatch]]:
-        queries = [query for _, query in self.asked]
+        """Return what each search found, as `retrieve` does."""
+        first, queries = next(iter(self.searches.values())), self._queries
         if len(queries) == 1:
-            return [await self.retriever.aretrieve(queries[0], at=self.at)]
-        return await self.retriever.aretrieve_batch(queries, at=self.at)
+            return [await first.retriever.aretrieve(queries[0], at=first.at)]
+        return self._merged(await first.retriever.aretrieve_batch(queries, at=first.at))
+
+    @property
+    def _queries(self) -> list[str]:
+        return [query for search in self.searches.values() for query in search.queries]
+
+    def _merged(self, found: Sequence[list[EditMatch]]) -> list[list[EditMatch]]:
+        each = iter(found)
+        return [
+            search.retriever.merged([next(each) for _ in search.queries])
+            for search in self.searches.values()
+        ]
 
 
 @dataclass(frozen=True)
@@ -165,19 +144,20 @@ class CallEditor:
             ConfigError: As `plan` does, for any of them.
         """
         searches = list(map(self._prepare, messages, configs))
-        found: list[list[list[EditMatch]]] = [[] for _ in searches]
+        found: dict[int, list[EditMatch]] = {}
         for group in _groups(searches):
-            runs = [_start(searches[place], query, configs[place]) for place, query in group.asked]
+            runs = [_start(search, configs[place]) for place, search in group.searches.items()]
             try:
                 matches = group.retrieve()
             except BaseException as error:
                 for run in runs:
                     run.on_retriever_error(error)
                 raise
-            for run, (place, _), own in zip(runs, group.asked, matches, strict=True):
+            for run, place, own in zip(runs, group.searches, matches, strict=True):
                 run.on_retriever_end([as_document(match) for match in own])
-                found[place].append(own)
-        return list(map(self._finish, given, messages, searches, found))
+                found[place] = own
+        matched = [found.get(place, []) for place in range(len(searches))]
+        return list(map(self._finish, given, messages, searches, matched))
 
     async def aplan_all(
         self,
@@ -188,9 +168,9 @@ class CallEditor:
         """Return what to send in place of each of several inputs, as `plan_all` does."""
         # The memory's revision and other namespaces are read from its store.
         searches = await run_in_executor(None, lambda: list(map(self._prepare, messages, configs)))
-        found: list[list[list[EditMatch]]] = [[] for _ in searches]
+        found: dict[int, list[EditMatch]] = {}
         for group in _groups(searches):
-            starting = (_astart(searches[p], query, configs[p]) for p, query in group.asked)
+            starting = (_astart(each, configs[place]) for place, each in group.searches.items())
             runs = await asyncio.gather(*starting)
             try:
                 matches = await group.aretrieve()
@@ -198,10 +178,11 @@ class CallEditor:
                 for run in runs:
                     await run.on_retriever_error(error)
                 raise
-            for run, (place, _), own in zip(runs, group.asked, matches, strict=True):
+            for run, place, own in zip(runs, group.searches, matches, strict=True):
                 await run.on_retriever_end([as_document(match) for match in own])
-                found[place].append(own)
-        return list(map(self._finish, given, messages, searches, found))
+                found[place] = own
+        matched = [found.get(place, []) for place in range(len(searches))]
+        return list(map(self._finish, given, messages, searches, matched))
 
     def _prepare(self, messages: Sequence[BaseMessage], config: RunnableConfig) -> _Search:
         options = RunOptions.from_config(config)
@@ -218,15 +199,11 @@ class CallEditor:
         return _Search(retriever, queries, options.at, retriever.memory.revision, already)
 
     def _retriever_for(self, options: RunOptions) -> EditRetriever:
-        if options.namespace is None:
-            return self.retriever
-        if not self.namespace_from_config:
-            raise ConfigError(
-                f"the run asks for lte_namespace={options.namespace!r}, but this EditableLLM "
-                f"serves the namespace {self.retriever.memory.namespace!r} only: "
-                "build it with namespace_from_config=True"
-            )
-        return self.retriever.in_namespace(options.namespace)
+        own = self.retriever.memory.namespace
+        chosen = options.chosen_namespace(
+            "EditableLLM", serving=own, allowed=self.namespace_from_config
+        )
+        return self.retriever if chosen is None else self.retriever.in_namespace(chosen)
 
     def _queries_in(self, messages: Sequence[BaseMessage]) -> list[str]:
         extract = self.query_extractor or default_queries
@@ -241,11 +218,10 @@ class CallEditor:
         given: Any,
         messages: Sequence[BaseMessage],
         search: _Search,
-        found: Sequence[Sequence[EditMatch]],
+        matches: Sequence[EditMatch],
     ) -> EditedCall:
         edits = search.already_edited
         if edits is None:
-            matches = search.retriever.merged(found)
             sent = apply_edits(messages, matches, style=self.prompt_style)
             position = last_human(sent)
             edits = None if position is None else edited_by(sent[position])
@@ -255,26 +231,24 @@ class CallEditor:
 
 
 def _groups(searches: Sequence[_Search]) -> list[_Group]:
-    """Return the queries, those together that ask one namespace about one moment."""
+    """Return the searches that have queries, those together of one namespace and one moment."""
     groups: dict[tuple[str, datetime | None], _Group] = {}
     for place, search in enumerate(searches):
-        key = (search.retriever.memory.namespace, search.at)
-        group = groups.setdefault(key, _Group(search.retriever, search.at, []))
-        group.asked.extend((place, query) for query in search.queries)
-    return [group for group in groups.values() if group.asked]
+        if search.queries:
+            key = (search.retriever.memory.namespace, search.at)
+            groups.setdefault(key, _Group({})).searches[place] = search
+    return list(groups.values())
 
 
-def _start(search: _Search, query: str, config: RunnableConfig) -> CallbackManagerForRetrieverRun:
-    """Begin a retriever run of its own, which the caller's callbacks see."""
+def _start(search: _Search, config: RunnableConfig) -> CallbackManagerForRetrieverRun:
+    """Begin one retriever run for all readings of a question, which the caller's callbacks see."""
     manager = CallbackManager.configure(**_callbacks_for(search.retriever, config))
-    return manager.on_retriever_start(None, query, name=search.retriever.get_name())
+    return manager.on_retriever_start(None, search.asked, name=search.retriever.get_name())
 
 
-async def _astart(
-    search: _Search, query: str, config: RunnableConfig
-) -> AsyncCallbackManagerForRetrieverRun:
+async def _astart(search: _Search, config: RunnableConfig) -> AsyncCallbackManagerForRetrieverRun:
     manager = AsyncCallbackManager.configure(**_callbacks_for(search.retriever, config))
-    return await manager.on_retriever_start(None, query, name=search.retriever.get_name())
+    return await manager.on_retriever_start(None, search.asked, name=search.retriever.get_name())
 
 
 def _callbacks_for(retriever: EditRetriever, config: RunnableConfig) -> dict[str, Any]:
@@ -285,24 +259,3 @@ def _callbacks_for(retriever: EditRetriever, config: RunnableConfig) -> dict[str
         "inheritable_metadata": config.get("metadata"),
         "local_metadata": retriever.metadata,
     }
-
-
-def _text(given: Mapping[str, Any], key: str) -> str | None:
-    value = given.get(key)
-    if value is None or (isinstance(value, str) and value.strip()):
-        return value
-    raise ConfigError(f"configurable {key!r} must be a text that is not blank, not {value!r}")
-
-
-def _moment(value: object) -> datetime | None:
-    """Return a moment in UTC from a date, a datetime, or the ISO text of one."""
-    if value is None:
-        return None
-    moment = value
-    if isinstance(value, str):
-        try:
-            whole_day = len(value) == len("2026-01-31")
-            moment = date.fromisoformat(value) if whole_day else datetime.fromisoformat(value)
-        except ValueError as error:
-            raise ConfigError(f"configurable 'lte_at' is not an ISO date: {value!r}") from error
-    return require_moment("configurable 'lte_at'", moment).astimezone(UTC)

@@ -6,8 +6,9 @@ a sentence does only if all of this holds:
 1. It names the edit's subject or one of its aliases, as a whole ("Acme" is not
    named by "Acme Foods"), or begins with a pronoun and follows a sentence that
    does.
-2. It does not state the new value, and speaks of no past: "until", "former"
-   and the like, or a year that the edit's validity lies behind.
+2. It does not state the new value, and speaks of no past: neither "until",
+   "former" and the like, nor, in a past form, of a year or a period that was
+   over before the edit held ("In 2010 … was", see `past`).
 3. Either it states an old value that is known; or, where none is known, the
    words around the subject say what the edit's prompt says (`said`), another
    value of the new one's kind stands right beside these words (a name for a
@@ -25,6 +26,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 
 from langchain_core.documents import Document
@@ -40,6 +42,7 @@ from lte_chains.retrieval.mentions import (
     subject_names,
     words_of,
 )
+from lte_chains.retrieval.past import tells_past
 from lte_chains.retrieval.requests import Embed, Steps
 from lte_chains.retrieval.value_slots import ValueSlot, said_texts
 from lte_chains.retrieval.whole_names import find_whole_name
@@ -122,6 +125,7 @@ def contradictions(
     *,
     rules: ContradictionRules,
     old_values: OldValues = known_old_values,
+    at: datetime | None = None,
 ) -> Steps[list[list[Contradiction]]]:
     """Return, for each document, what in it the edits contradict.
 
@@ -130,7 +134,10 @@ def contradictions(
         edits: The edits that are in scope; an instruction contradicts nothing.
         rules: How close a sentence must be where no old value is known.
         old_values: Says what held before.
+        at: The moment of which all is asked; what an edit says that has no
+            `valid_from` holds from then on. Now if None.
     """
+    now = datetime.now(UTC) if at is None else at
     found: list[list[Contradiction]] = [[] for _ in documents]
     unsure: list[_Suspect] = []
     for place, document in enumerate(documents):
@@ -139,6 +146,8 @@ def contradictions(
                 continue
             old = old_values(edit)
             for suspect in _suspects(place, document.page_content, edit):
+                if tells_past(suspect.sentence, edit, now=now, old_values=old):
+                    continue
                 if any(find_name(suspect.words, value) for value in old):
                     found[place].append(Contradiction(edit, suspect.sentence))
                 elif not old and _may_hold_another(suspect):
@@ -149,7 +158,7 @@ def contradictions(
 
 
 def _suspects(place: int, text: str, edit: Edit) -> Iterator[_Suspect]:
-    """Yield the sentences that speak of an edit's subject, and neither agree nor tell the past."""
+    """Yield the sentences that speak of an edit's subject, and neither agree nor say "former"."""
     names = subject_names(edit)
     before: str | None = None
     for sentence in (part.strip() for part in _SENTENCE_END.split(text)):

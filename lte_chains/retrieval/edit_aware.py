@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -12,13 +12,16 @@ from langchain_core.callbacks import (
 )
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableConfig, patch_config
 from pydantic import Field, InstanceOf
 
 from lte_chains.arguments import require_count
 from lte_chains.edit import EditMatch
 from lte_chains.errors import ConfigError
+from lte_chains.memory import EditMemory
 from lte_chains.messages import LTE_KEY
 from lte_chains.prompts import neutralise
+from lte_chains.retrieval.configured import ConfiguredRetriever
 from lte_chains.retrieval.contradiction import (
     Contradiction,
     ContradictionRules,
@@ -29,7 +32,7 @@ from lte_chains.retrieval.contradiction import (
 from lte_chains.retriever import EditRetriever, as_document, facts_among
 
 
-class EditAwareRetriever(BaseRetriever):
+class EditAwareRetriever(ConfiguredRetriever):
     """Retrieve documents, with the edits in scope in front, and the stale ones marked or dropped.
 
     In RAG the documents often still carry the fact that an edit replaces. Each
@@ -43,7 +46,9 @@ class EditAwareRetriever(BaseRetriever):
     Use:
         `invoke`, as any LangChain retriever. A marked document has
         ``metadata["lte"]["contradicted_by"]``, a list of edit ids, and
-        ``["lte"]["stale"]``, the sentences.
+        ``["lte"]["stale"]``, the sentences. The run's options (see
+        `ConfiguredRetriever`) hold for the edits; the retriever of documents gets
+        the run's config as it is.
 
     Async:
         `ainvoke` does not block the loop.
@@ -93,6 +98,15 @@ class EditAwareRetriever(BaseRetriever):
             require_count("k", fields["k"])
         super().__init__(**fields)
 
+    @property
+    def memory(self) -> EditMemory:
+        """The memory whose edits are found."""
+        return self.edits.memory
+
+    def in_namespace(self, name: str) -> Self:
+        """Return the same retriever with the edits of another namespace; the documents stay."""
+        return self.model_copy(update={"edits": self.edits.in_namespace(name)})
+
     def _get_relevant_documents(
         self,
         query: str,
@@ -100,10 +114,14 @@ class EditAwareRetriever(BaseRetriever):
         run_manager: CallbackManagerForRetrieverRun,
         k: int | None = None,
         at: datetime | None = None,
+        run: RunnableConfig | None = None,
     ) -> list[Document]:
-        documents = self.retriever.invoke(query, config={"callbacks": run_manager.get_child()})
-        matches = self.edits.retrieve(query, at=at)
-        found = self.edits.driver(at=at).run(self._compared(documents, matches))
+        edits, at = self._edits_for(run, at)
+        config = patch_config(run, callbacks=run_manager.get_child())
+        documents = self.retriever.invoke(query, config)
+        matches = edits.retrieve(query, at=at)
+        driver = edits.driver(at=at)
+        found = driver.run(self._compared(documents, matches, driver.at))
         return self._together(documents, matches, found, k)
 
     async def _aget_relevant_documents(
@@ -113,16 +131,27 @@ class EditAwareRetriever(BaseRetriever):
         run_manager: AsyncCallbackManagerForRetrieverRun,
         k: int | None = None,
         at: datetime | None = None,
+        run: RunnableConfig | None = None,
     ) -> list[Document]:
-        config: Any = {"callbacks": run_manager.get_child()}
-        documents = await self.retriever.ainvoke(query, config=config)
-        matches = await self.edits.aretrieve(query, at=at)
-        found = await self.edits.driver(at=at).arun(self._compared(documents, matches))
+        edits, at = self._edits_for(run, at)
+        config = patch_config(run, callbacks=run_manager.get_child())
+        documents = await self.retriever.ainvoke(query, config)
+        matches = await edits.aretrieve(query, at=at)
+        driver = edits.driver(at=at)
+        found = await driver.arun(self._compared(documents, matches, driver.at))
         return self._together(documents, matches, found, k)
 
-    def _compared(self, documents: Sequence[Document], matches: Sequence[EditMatch]) -> Any:
+    def _edits_for(
+        self, run: RunnableConfig | None, at: datetime | None
+    ) -> tuple[EditRetriever, datetime | None]:
+        retriever, at = self._for_run(run, at)
+        return retriever.edits, at
+
+    def _compared(
+        self, documents: Sequence[Document], matches: Sequence[EditMatch], at: datetime
+    ) -> Any:
         edits = [match.edit for match in matches]
-        return contradictions(documents, edits, rules=self.rules, old_values=self.old_values)
+        return contradictions(documents, edits, rules=self.rules, old_values=self.old_values, at=at)
 
     def _together(
         self,

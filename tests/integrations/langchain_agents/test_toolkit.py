@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 import pytest
 from langchain.agents import create_agent
@@ -181,6 +182,28 @@ class TestNamespaceOfTheRun:
             await agent.ainvoke(
                 {"messages": [HumanMessage("Go on.")]}, context={"lte_namespace": "b"}
             )
+
+    @pytest.mark.parametrize(("at", "ids"), [("2025-06-01", ["e1"]), ("2027-01-01", ["e2", "e1"])])
+    async def test_moment_of_the_run_decides_which_edits_a_search_finds(self, memory, at, ids):
+        later = Edit(
+            prompt="Who is the CEO of Acme?", target_new="Bo", id="e2", valid_from=date(2026, 1, 1)
+        )
+        memory.add_edits([later])
+        [search] = EditMemoryToolkit(memory=memory, actions=("search",)).get_tools()
+        config = {"configurable": {"lte_at": at}}
+        for found in (
+            search.invoke({"query": QUESTION}, config),
+            await search.ainvoke({"query": QUESTION}, config),
+        ):
+            assert [edit["id"] for edit in json.loads(found)] == ids
+
+    async def test_misspelt_option_of_the_run_is_an_error(self, memory):
+        [search] = EditMemoryToolkit(memory=memory, actions=("search",)).get_tools()
+        config = {"configurable": {"lte_namepsace": "b"}}
+        with pytest.raises(ConfigError, match="lte_namepsace"):
+            search.invoke({"query": QUESTION}, config)
+        with pytest.raises(ConfigError, match="lte_namepsace"):
+            await search.ainvoke({"query": QUESTION}, config)
 
 
 class TestHumanInTheLoop:
