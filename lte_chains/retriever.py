@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
@@ -19,9 +19,9 @@ from pydantic import Field
 
 from lte_chains.arguments import require_count, require_moment, require_query
 from lte_chains.edit import Edit, EditMatch
-from lte_chains.errors import ConfigError
 from lte_chains.memory import EditMemory
 from lte_chains.prompts import neutralise
+from lte_chains.retrieval.arguments import checked_fields
 from lte_chains.retrieval.budget import (
     Budget,
     TokenCounter,
@@ -103,7 +103,11 @@ class EditRetriever(ConfiguredRetriever, VectorStoreRetriever):
 
     def __init__(self, **fields: Any) -> None:
         """Check what LangChain's own constructor would accept and then ignore."""
-        super().__init__(**_checked(fields))
+        super().__init__(
+            **checked_fields(
+                fields, known=type(self).model_fields, search_types=self.allowed_search_types
+            )
+        )
 
     @property
     def memory(self) -> EditMemory:
@@ -360,47 +364,3 @@ def _judged(query: str) -> Steps[list[EditMatch]]:
         return []
     _, judged, _ = yield Look(query)
     return list(judged)
-
-
-def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the constructor's arguments and move `search_kwargs["k"]` to `k`."""
-    ignored = sorted(fields.keys() - EditRetriever.model_fields.keys())
-    if ignored:
-        raise ConfigError(
-            f"unknown arguments {ignored}: use k, gate, hops, hop_rules, max_tokens, "
-            "token_counter, decomposer, namespace_from_config, search_kwargs, name, tags "
-            "and metadata"
-        )
-    memory = fields.get("vectorstore")
-    if not isinstance(memory, EditMemory):
-        raise ConfigError(f"vectorstore must be an EditMemory, not {type(memory).__name__}")
-    search_type = fields.get("search_type", "similarity")
-    if search_type not in EditRetriever.allowed_search_types:
-        raise ConfigError(
-            f"search_type={search_type!r} is not supported: edits are searched by similarity "
-            "and then gated; for a threshold of your own use gate=SimilarityGate(threshold=…)"
-        )
-    gate = fields.get("gate")
-    if gate is not None and not isinstance(gate, ScopeGate):
-        raise ConfigError(f"gate must have a judge method, as SimilarityGate has, not {gate!r}")
-    _check_hops(fields)
-    search_kwargs = dict(fields.get("search_kwargs") or {})
-    unknown = sorted(search_kwargs.keys() - {"k", "filter"})
-    if unknown:
-        raise ConfigError(f"unknown search_kwargs {unknown}: use 'k' and 'filter'")
-    in_kwargs = search_kwargs.pop("k", None)
-    k = fields.get("k", in_kwargs if in_kwargs is not None else 3)
-    if in_kwargs is not None and in_kwargs != k:
-        raise ConfigError(f"k={k!r} and search_kwargs['k']={in_kwargs!r} differ: give one of them")
-    return {**fields, "k": require_count("k", k), "search_kwargs": search_kwargs}
-
-
-def _check_hops(fields: Mapping[str, Any]) -> None:
-    hops = fields.get("hops", 0)
-    if isinstance(hops, bool) or not isinstance(hops, int) or hops < 0:
-        raise ConfigError(f"hops must be a whole number of at least 0, not {hops!r}")
-    if fields.get("max_tokens") is not None:
-        require_count("max_tokens", fields["max_tokens"])
-    decomposer = fields.get("decomposer")
-    if decomposer is not None and not isinstance(decomposer, BaseChatModel):
-        raise ConfigError(f"decomposer must be a chat model, not {decomposer!r}")
