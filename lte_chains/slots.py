@@ -74,6 +74,8 @@ def place_of(edit: Edit) -> Place | None:
     slot = edit.slot or None  # a prompt of nothing but punctuation names no slot
     if slot is None:
         return None
+    if edit.matched_slot is not None:
+        return Place(slot)
     value = value_of(edit) if is_many_valued(edit) else None
     if not edit.aliases:
         return Place(slot, value)

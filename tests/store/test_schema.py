@@ -38,8 +38,9 @@ def old(tmp_path: Path) -> Path:
 
 
 def plain(edit: Edit) -> dict[str, Any]:
-    """An edit's fields that are not empty, as JSON has them."""
+    """An edit's fields that are not empty, as JSON has them; the slot no old version told."""
     fields = {name: value for name, value in vars(edit).items() if value not in (None, (), "", {})}
+    fields.pop("matched_slot", None)
     return json.loads(json.dumps(fields, default=lambda value: value.isoformat()))
 
 
