@@ -76,7 +76,8 @@ class Edit:
     source: str | None = None
     """Where the change comes from: a URL, a ticket, a person."""
     aliases: tuple[str, ...] = ()
-    """Other names of the subject, under which the edit is found too."""
+    """Other names of the subject, under which the edit is found too. An edit that takes its place
+    has its own only: give them again with it."""
     many_valued: bool | None = None
     """Whether the slot holds many values, so that a later one adds instead of replacing; None
     leaves that to the relation, see `lte_chains.relations`."""
