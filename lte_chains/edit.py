@@ -17,6 +17,11 @@ MAX_ALIASES = 64
 """Most aliases that an edit may have."""
 _INSTRUCTION_MARK = "\x1d"
 """Begins the slot of an instruction; normalised text begins with no such character."""
+_QUOTES = str.maketrans(dict.fromkeys("’‘ʼ‛", "'") | dict.fromkeys("“”„‟«»", '"'))
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
+)
+"""Characters that only say how others are set: joiners, directions, possible breaks."""
 _NO_FACTS_SLOT = re.compile("[\x1c-\x1e]|\x1f.*\x1f", re.DOTALL)
 """Found in no slot of a fact: marks of other slots, and more than a subject and a relation."""
 
@@ -241,14 +246,26 @@ class EditMatch:
 
 
 def normalise(text: str) -> str:
-    """Fold case, Unicode form, white space and closing punctuation of a slot's text.
+    """Fold case, Unicode form, quotes, white space and closing punctuation of a slot's text.
 
     Example:
-        >>> normalise("  The CEO of  ACME is: ")
-        'the ceo of acme is'
+        >>> normalise("  The CEO of  ACME is: "), normalise("Who runs Moody’s?")
+        ('the ceo of acme is', "who runs moody's")
     """
+    return " ".join(fold(text).split()).rstrip('?:.!…。" ')
+
+
+def fold(text: str) -> str:
+    """Return a text without its case, in one Unicode form, with one kind of quotes, all visible.
+
+    Example:
+        >>> fold("MOODY’S"), fold("“Ulysses”")
+        ("moody's", '"ulysses"')
+    """
+    if text.isascii():
+        return text.casefold()
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(folded.split()).rstrip("?:.!…").rstrip()
+    return _INVISIBLE.sub("", folded.translate(_QUOTES))
 
 
 def slot_of(subject: str | None, relation: str | None, prompt: str | None) -> str | None:

@@ -101,6 +101,8 @@ def test_questions_that_do_not_name_the_subject_stay_as_they_are(memory: EditMem
         ("C++", "Is C++ good?"),
         ("C#", "Is c# good?"),
         ("A", "What is A+B?"),
+        ("Moody's", "Is Moody’s any good?"),
+        ("Moody’s", "Is Moody's any good?"),
     ],
 )
 def test_instruction_concerns_its_subject_however_it_is_named(

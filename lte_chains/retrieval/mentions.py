@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from lte_chains.edit import Edit, normalise
+from lte_chains.edit import Edit, fold, normalise
 from lte_chains.word_edges import joined, spaced_parts, split
 
 STAND_IN = "it"
@@ -128,12 +128,12 @@ def _name_words(name: str) -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def _folded(words: tuple[str, ...]) -> tuple[str, ...]:
     """Return the words of a question, in which many names are looked for, without their case."""
-    return tuple(word.casefold() for word in words)
+    return tuple(map(fold, words))
 
 
 @lru_cache(maxsize=1024)
 def _folded_words(text: str) -> frozenset[str]:
-    return frozenset(word.casefold() for word in words_of(text))
+    return frozenset(map(fold, words_of(text)))
 
 
 def replaced(words: Sequence[str], span: Span, by: str = STAND_IN) -> str:
