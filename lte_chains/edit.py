@@ -17,11 +17,12 @@ MAX_ALIASES = 64
 """Most aliases that an edit may have."""
 _INSTRUCTION_MARK = "\x1d"
 """Begins the slot of an instruction; normalised text begins with no such character."""
-_QUOTES = str.maketrans(dict.fromkeys("’‘ʼ‛", "'") | dict.fromkeys("“”„‟«»", '"'))
-_INVISIBLE = re.compile(
-    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
-)
+_APOSTROPHES, _DOUBLE_QUOTES = "’‘ʼ‛", "“”„‟«»"
+_QUOTES = str.maketrans(dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_DOUBLE_QUOTES, '"'))
+_SETTING = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
 """Characters that only say how others are set: joiners, directions, possible breaks."""
+_INVISIBLE = re.compile(f"[{_SETTING}]")
+_FOLDED = re.compile(f"[{_APOSTROPHES}{_DOUBLE_QUOTES}{_SETTING}]")
 _NO_FACTS_SLOT = re.compile("[\x1c-\x1e]|\x1f.*\x1f", re.DOTALL)
 """Found in no slot of a fact: marks of other slots, and more than a subject and a relation."""
 
@@ -265,6 +266,8 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.casefold()
     folded = unicodedata.normalize("NFKC", text).casefold()
+    if _FOLDED.search(folded) is None:
+        return folded
     return _INVISIBLE.sub("", folded.translate(_QUOTES))
 
 
