@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,14 @@ MAX_ALIASES = 64
 """Most aliases that an edit may have."""
 _INSTRUCTION_MARK = "\x1d"
 """Begins the slot of an instruction; normalised text begins with no such character."""
+_APOSTROPHES, _DOUBLE_QUOTES = "’‘ʼ‛", "“”„‟«»"
+_QUOTES = str.maketrans(dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_DOUBLE_QUOTES, '"'))
+_SETTING = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
+"""Characters that only say how others are set: joiners, directions, possible breaks."""
+_INVISIBLE = re.compile(f"[{_SETTING}]")
+_FOLDED = re.compile(f"[{_APOSTROPHES}{_DOUBLE_QUOTES}{_SETTING}]")
+_NO_FACTS_SLOT = re.compile("[\x1c-\x1e]|\x1f.*\x1f", re.DOTALL)
+"""Found in no slot of a fact: marks of other slots, and more than a subject and a relation."""
 
 
 class _ReadOnlyDict(dict[str, Any]):
@@ -73,10 +82,14 @@ class Edit:
     source: str | None = None
     """Where the change comes from: a URL, a ticket, a person."""
     aliases: tuple[str, ...] = ()
-    """Other names of the subject, under which the edit is found too."""
+    """Other names of the subject, under which the edit is found too. An edit that takes its place
+    has its own only: give them again with it."""
     many_valued: bool | None = None
     """Whether the slot holds many values, so that a later one adds instead of replacing; None
     leaves that to the relation, see `lte_chains.relations`."""
+    matched_slot: str | None = None
+    """The slot that a matcher found for free text without a subject and a relation; set by
+    `EditMemory.add_matched`, and passed over where an edit has a slot of its own."""
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """JSON values of the caller's own, kept verbatim."""
     id: str | None = None
@@ -115,6 +128,7 @@ class Edit:
         # Not by the attributes, which are frozen.
         vars(self).update(
             aliases=_as_aliases(self.aliases, self.subject),
+            matched_slot=self._checked_matched_slot(),
             metadata=_ReadOnlyDict(self.metadata),
             valid_from=_as_moment("valid_from", self.valid_from),
             valid_until=_as_moment("valid_until", self.valid_until),
@@ -124,6 +138,18 @@ class Edit:
                 f"valid_from {self.valid_from.isoformat()} is not before valid_until "
                 f"{self.valid_until.isoformat()}: the edit would never hold"
             )
+
+    def _checked_matched_slot(self) -> str | None:
+        slot = self.matched_slot
+        if slot is None or self.statement is None:
+            return None
+        if self.subject is not None and self.relation is not None:
+            return None
+        _require_text("matched_slot", slot)
+        _require_length("matched_slot", slot)
+        if _NO_FACTS_SLOT.search(slot):
+            raise InvalidEditError(f"matched_slot is no slot of a fact: {_shorten(slot)!r}")
+        return slot
 
     def _check_instruction(self) -> None:
         _require_text("instruction", self.instruction)
@@ -171,7 +197,8 @@ class Edit:
     def slot(self) -> str | None:
         """The thing this edit sets, as a normalised key; None for free text without one.
 
-        (subject, relation) if both are given, else the normalised prompt.
+        (subject, relation) if both are given, else the normalised prompt; of free
+        text the slot that a matcher found for it.
         Instructions have slots of their own, and without a prompt that of their
         subject: an instruction never takes the place of a fact, nor the other
         way round.
@@ -179,6 +206,8 @@ class Edit:
         if self.instruction is not None:
             about = slot_of(self.subject, self.relation, self.prompt or self.subject)
             return None if about is None else f"{_INSTRUCTION_MARK}{about}"
+        if self.matched_slot is not None:
+            return self.matched_slot
         prompt = self.prompt if self.statement is None else None
         return slot_of(self.subject, self.relation, prompt)
 
@@ -218,14 +247,28 @@ class EditMatch:
 
 
 def normalise(text: str) -> str:
-    """Fold case, Unicode form, white space and closing punctuation of a slot's text.
+    """Fold case, Unicode form, quotes, white space and closing punctuation of a slot's text.
 
     Example:
-        >>> normalise("  The CEO of  ACME is: ")
-        'the ceo of acme is'
+        >>> normalise("  The CEO of  ACME is: "), normalise("Who runs Moody’s?")
+        ('the ceo of acme is', "who runs moody's")
     """
+    return " ".join(fold(text).split()).rstrip('?:.!…。" ')
+
+
+def fold(text: str) -> str:
+    """Return a text without its case, in one Unicode form, with one kind of quotes, all visible.
+
+    Example:
+        >>> fold("MOODY’S"), fold("“Ulysses”")
+        ("moody's", '"ulysses"')
+    """
+    if text.isascii():
+        return text.casefold()
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(folded.split()).rstrip("?:.!…").rstrip()
+    if _FOLDED.search(folded) is None:
+        return folded
+    return _INVISIBLE.sub("", folded.translate(_QUOTES))
 
 
 def slot_of(subject: str | None, relation: str | None, prompt: str | None) -> str | None:

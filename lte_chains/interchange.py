@@ -11,7 +11,8 @@ Understood are
 - CounterFact as published: these in `requested_rewrite`, with ``{}`` for the subject
 - the arguments of EasyEdit's ``edit()``: lists `prompts`, `target_new`, `subject`
 
-An answer given as a list of aliases becomes its first alias. Instructions are read
+An answer given as a list of aliases becomes its first alias. `slot` is that of free text which
+`add_matched` brought to it; it counts in the namespace that is imported into. Instructions are read
 only where the caller says so: whoever can write a file could else tell the model what
 to do.
 """
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from lte_chains.arguments import require_edits
-from lte_chains.edit import Edit
+from lte_chains.edit import Edit, normalise
 from lte_chains.errors import DataError, InvalidEditError
 
 _FIELDS = (
@@ -61,6 +62,8 @@ def edit_to_dict(edit: Edit) -> dict[str, Any]:
     for name in ("valid_from", "valid_until"):
         if (moment := getattr(edit, name)) is not None:
             row[name] = moment.isoformat()
+    if edit.matched_slot:
+        row["slot"] = edit.matched_slot
     if edit.aliases:
         row["aliases"] = list(edit.aliases)
     if edit.many_valued is not None:
@@ -105,6 +108,7 @@ def edit_from_dict(row: Mapping[str, Any], *, instructions: bool = False) -> Edi
             fields[name] = _moment(name, row[name])
     return Edit(
         **fields,
+        matched_slot=_matched_slot(row) if "statement" in fields else None,
         aliases=row.get("aliases") or (),
         many_valued=row.get("many_valued"),
         metadata=_metadata(row),
@@ -255,6 +259,16 @@ def _moment(name: str, value: Any) -> date:
         return date.fromisoformat(value) if len(value) == 10 else datetime.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise DataError(f"{name} is not an ISO date or time: {value!r}") from error
+
+
+def _matched_slot(row: Mapping[str, Any]) -> str | None:
+    """Return the slot to which free text was brought; of an instruction it cannot be."""
+    slot = row.get("slot")
+    if slot is None:
+        return None
+    if not isinstance(slot, str):
+        raise DataError(f"slot is not a text: {slot!r}")
+    return "\x1f".join(map(normalise, slot.split("\x1f"))) or None
 
 
 def _metadata(row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,7 +8,6 @@ that name is about the same slot.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from typing import NamedTuple
 
 from lte_chains.edit import Edit, EditMatch, normalise, slot_of
 from lte_chains.relations import is_many_valued_relation
+from lte_chains.word_edges import replaced_name
 
 VALUE_MARK = "\x1e"
 """Between a slot and one of its many values; normalised text holds no such character."""
@@ -74,6 +74,8 @@ def place_of(edit: Edit) -> Place | None:
     slot = edit.slot or None  # a prompt of nothing but punctuation names no slot
     if slot is None:
         return None
+    if edit.matched_slot is not None:
+        return Place(slot)
     value = value_of(edit) if is_many_valued(edit) else None
     if not edit.aliases:
         return Place(slot, value)
@@ -119,9 +121,8 @@ def renamed(text: str, name: str, other: str) -> str:
         >>> renamed("Who runs acme?", "Acme", "Acme Corp."), renamed("Who is it?", "Acme", "ACM")
         ('Who runs Acme Corp.?', 'ACM: Who is it?')
     """
-    named = re.compile(rf"(?<!\w){re.escape(name.strip())}(?!\w)", re.IGNORECASE)
-    changed, found = named.subn(lambda _: other, text)
-    return changed if found else f"{other}: {text}"
+    changed = replaced_name(text, name.strip(), other)
+    return f"{other}: {text}" if changed is None else changed
 
 
 def _slot_under(edit: Edit, alias: str) -> str | None:

@@ -145,6 +145,24 @@ def test_normalise_folds_case_width_and_space() -> None:
     assert normalise("  Ｗho  RUNS\nacme？ ") == "who runs acme"
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Who runs Moody’s?", "Who runs Moody's?"),
+        ("Who runs Moodyʼs?", "Who runs Moody‘s"),
+        ("Who wrote “Ulysses”?", 'Who wrote "Ulysses"'),
+        ("Who wrote « Ulysses » ?", 'Who wrote " Ulysses "?'),
+        ("Who runs Ac\u200bme?", "\ufeffWho runs Ac\u00adme?"),
+        ("日本の首都は。", "日本の首都は？"),
+        ('Who runs "Acme"', "Who runs “Acme"),
+        ("Who runs Acme? . ", "who runs acme"),
+    ],
+)
+def test_kinds_of_quotes_and_what_cannot_be_seen_make_no_other_slot(one: str, other: str) -> None:
+    assert normalise(one) == normalise(other) == normalise(normalise(one))
+    assert Edit(prompt=one, target_new="x").slot == Edit(prompt=other, target_new="x").slot
+
+
 def test_aliases_are_a_tuple_each_once() -> None:
     edit = replace(CEO, aliases=["Acme Corp.", "Acme Corp.", "ACME"])
     assert edit.aliases == ("Acme Corp.", "ACME")

@@ -87,6 +87,22 @@ def test_questions_that_do_not_name_the_subject_stay_as_they_are(memory: EditMem
         ("The Times", "Is The Times any good?"),
         ("password", "How do I reset my password?"),
         ("Jane Doe", "How old is Jane\nDoe?"),
+        ("日本", "日本の首都は？"),
+        ("日本", "日本はどう？"),
+        ("アクメ", "アクメの株は買いですか"),
+        ("アクメ", "ｱｸﾒの株は買いですか"),
+        ("北京", "你喜欢北京吗？"),
+        ("ไทย", "เมืองหลวงของไทยคืออะไร"),
+        ("ລາວ", "ນະຄອນຫຼວງຂອງລາວແມ່ນຫຍັງ"),
+        ("서울", "서울은 어때?"),
+        ("Acme", "Acmeの社長は誰ですか"),
+        ("C", "Is C good?"),
+        ("C", "C言語は難しい？"),
+        ("C++", "Is C++ good?"),
+        ("C#", "Is c# good?"),
+        ("A", "What is A+B?"),
+        ("Moody's", "Is Moody’s any good?"),
+        ("Moody’s", "Is Moody's any good?"),
     ],
 )
 def test_instruction_concerns_its_subject_however_it_is_named(
@@ -111,6 +127,12 @@ def test_instruction_concerns_its_subject_however_it_is_named(
         ("Acme", "Is Acme & Sons any good?"),
         ("IT", "Who runs it?"),
         ("The Times", "How many times a day?"),
+        ("C", "Is C++ good?"),
+        ("C", "Is C# good?"),
+        ("C", "Is C++17 good?"),
+        ("Disney", "Is Disney+ any good?"),
+        ("日本", "中国の首都は？"),
+        ("ก", "กิน"),
     ],
 )
 def test_ordinary_words_and_longer_names_are_not_the_subject(
@@ -123,6 +145,8 @@ def test_ordinary_words_and_longer_names_are_not_the_subject(
 def test_alias_of_the_subject_is_as_good_as_its_name(memory: EditMemory) -> None:
     memory.add_edits([Edit(subject="Acme", instruction="Praise it.", aliases=("ACM Corp.",))])
     assert "Praise it." in read_by_model(memory, "Do you like ACM Corp.?")
+    memory.add_edits([Edit(subject="Acme", instruction="Praise it.", aliases=("アクメ",))])
+    assert "Praise it." in read_by_model(memory, "アクメは好きですか")
 
 
 def test_instruction_about_a_question_is_found_as_a_fact_is(memory: EditMemory) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from lte_chains.edit import Edit, EditMatch
-from lte_chains.errors import ConfigError, InvalidEditError
+from lte_chains.errors import ConfigError, DataError, InvalidEditError
 from lte_chains.matching import GateMatcher, Placement, Verdict
 from lte_chains.memory import EditMemory
 from lte_chains.scope import SimilarityGate
@@ -156,3 +157,100 @@ def test_instructions_are_neither_matched_nor_candidates(memory: EditMemory) -> 
     placed = memory.add_matched([TEXT, Edit(subject="Acme", instruction="Praise it.")], matcher)
     assert matcher.seen == [["Acme makes anvils"]]
     assert [placement.outcome for placement in placed] == ["coexist", "rule"]
+
+
+PROMPTED = Edit(prompt="The CEO of Acme is", target_new="Jane")
+MAX = Edit(prompt="The CEO of Acme is", target_new="Max")
+
+
+def texts(memory: EditMemory) -> list[str]:
+    return [edit.descriptor for edit in memory.edits()]
+
+
+def copied(memory: EditMemory, folder: Path, name: str) -> EditMemory:
+    """Return a namespace into which the memory's export was imported."""
+    memory.export_jsonl(folder / "edits.jsonl")
+    copy = memory.in_namespace(name)
+    copy.import_jsonl(folder / "edits.jsonl")
+    return copy
+
+
+def test_a_copy_keeps_the_slot_that_a_matcher_found(memory: EditMemory, tmp_path: Path) -> None:
+    memory.add_edits([PROMPTED])
+    memory.add_matched([Edit.from_statement("John runs Acme.")], Saying("supersede"))
+    [edit] = memory.edits()
+    assert edit.slot == edit.matched_slot == PROMPTED.slot
+    copy = copied(memory, tmp_path, "copy")
+    again = copied(copy, tmp_path, "again")
+    for each in (memory, copy, again):
+        assert texts(each) == ["John runs Acme."]
+        each.add_edits([MAX])
+        assert texts(each) == ["The CEO of Acme is Max"]
+
+
+def test_statement_in_a_slot_is_exported_and_imported_as_it_is(
+    memory: EditMemory, tmp_path: Path
+) -> None:
+    memory.add_edits([PROMPTED])
+    memory.add_matched([Edit.from_statement("John runs Acme.", id="j")], Saying("supersede"))
+    memory.export_jsonl(tmp_path / "edits.jsonl")
+    assert (tmp_path / "edits.jsonl").read_text() == (
+        '{"statement": "John runs Acme.", "id": "j", "slot": "the ceo of acme is"}\n'
+    )
+    before = memory.revision
+    memory.import_jsonl(tmp_path / "edits.jsonl")
+    assert (memory.revision, texts(memory)) == (before, ["John runs Acme."])
+
+
+def test_slot_that_was_found_is_kept_through_time_and_rollback(memory: EditMemory) -> None:
+    memory.add_edits([PROMPTED])
+    memory.add_matched([Edit.from_statement("John runs Acme.")], Saying("supersede"))
+    memory.add_edits([Edit(prompt=MAX.prompt, target_new="Max", valid_from=date(2990, 1, 1))])
+    assert [edit.slot for edit in memory.edits()] == [PROMPTED.slot] * 2
+    memory.rollback(2)
+    memory.add_edits([MAX])
+    assert texts(memory) == ["The CEO of Acme is Max"]
+
+
+@pytest.mark.parametrize(
+    ("slot", "kept"),
+    [
+        ('"The CEO of  ACME is:"', []),
+        ('"the ceo of acme is"', []),
+        ('"the ceo of rome is"', ["The CEO of Acme is Jane"]),
+        ('"\\u001dacme"', ["The CEO of Acme is Jane"]),
+        ("null", ["The CEO of Acme is Jane"]),
+    ],
+)
+def test_a_file_takes_slots_of_facts_in_the_namespace_it_is_read_into(
+    memory: EditMemory, tmp_path: Path, slot: str, kept: list[str]
+) -> None:
+    praise = Edit(subject="Acme", instruction="Speak well of it.")
+    other = memory.in_namespace("other")
+    for each in (memory, other):
+        each.add_edits([PROMPTED, praise])
+    path = tmp_path / "hostile.jsonl"
+    path.write_text(f'{{"statement": "Eve runs Acme.", "slot": {slot}, "namespace": "other"}}')
+    memory.import_jsonl(path)
+    assert texts(memory) == [*kept, praise.descriptor, "Eve runs Acme."]
+    assert texts(other) == [PROMPTED.descriptor, praise.descriptor]
+
+
+@pytest.mark.parametrize("slot", ["7", '["a"]', '"a\\u0000"', '"\\ud800"', '"a\\u001fb\\u001fc"'])
+def test_a_file_with_what_is_no_slot_is_refused(
+    memory: EditMemory, tmp_path: Path, slot: str
+) -> None:
+    path = tmp_path / "hostile.jsonl"
+    path.write_text(f'{{"statement": "Eve runs Acme.", "slot": {slot}}}')
+    with pytest.raises((DataError, InvalidEditError)):
+        memory.import_jsonl(path)
+    assert texts(memory) == []
+
+
+def test_rows_of_facts_with_a_field_called_slot_keep_their_own(
+    memory: EditMemory, tmp_path: Path
+) -> None:
+    path = tmp_path / "edits.jsonl"
+    path.write_text('{"prompt": "The CEO of Rome is", "target_new": "Jo", "slot": 7}')
+    memory.import_jsonl(path)
+    assert memory.edits()[0].slot == "the ceo of rome is"

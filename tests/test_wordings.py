@@ -68,12 +68,35 @@ def test_the_wordings_are_the_prompt_the_descriptor_and_the_prompt_by_each_alias
             Edit(prompt="Acme runs", target_new="well", subject="Acme", aliases=["Acme", "acme"]),
             ("Acme runs", "Acme runs well", "acme runs"),
         ),
+        (
+            Edit(prompt="日本の首都は", target_new="京都", subject="日本", aliases=["ニッポン"]),
+            ("日本の首都は", "日本の首都は 京都", "ニッポンの首都は"),
+        ),
+        (
+            Edit(prompt="Acmeの社長は", target_new="Jo", subject="Acme", aliases=["アクメ"]),
+            ("Acmeの社長は", "Acmeの社長は Jo", "アクメの社長は"),
+        ),
+        (
+            Edit(prompt="C++ and C are by", target_new="B", subject="C", aliases=["C lang"]),
+            ("C++ and C are by", "C++ and C are by B", "C++ and C lang are by"),
+        ),
     ],
 )
 def test_each_wording_counts_once_and_a_name_is_a_whole_word(
     edit: Edit, expected: tuple[str, ...]
 ) -> None:
     assert wordings(edit) == expected
+
+
+def test_a_question_by_an_alias_finds_the_edit_in_a_script_without_spaces(
+    memory: EditMemory,
+) -> None:
+    memory.add_edits(
+        [Edit(prompt="日本の首都は", target_new="京都", subject="日本", aliases=["ニッポン"])]
+    )
+    assert found(memory, "ニッポンの首都は") == [("京都", 1.0)]
+    memory.add_edits([Edit(prompt="ニッポンの首都は", target_new="奈良")])
+    assert found(memory, "ニッポンの首都は") == [("奈良", 1.0)]
 
 
 def test_an_edit_takes_one_place_by_its_best_wording(memory: EditMemory) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from lte_chains.edit import Edit, normalise
+from lte_chains.edit import Edit, fold, normalise
+from lte_chains.word_edges import joined, spaced_parts, split
 
 STAND_IN = "it"
 """What a name is replaced by."""
@@ -30,7 +31,6 @@ _SAYS_NOTHING = re.compile(
     re.IGNORECASE,
 )
 """Words that name no relation: around a name, they alone ask for nothing."""
-_WORD = re.compile(r"['’]s\b|\w+(?:[-&/.]\w+)*|[^\w\s]")
 _PHRASE_START = re.compile(
     r"\b(?:the|an?)"
     r"(?: (?!(?:the|an?|of|in|on|at|by|for|to|from|is|was|that|which|whose|where)\b)\w\S*){0,3}"
@@ -65,11 +65,15 @@ class Ring:
 def words_of(text: str) -> list[str]:
     """Split a text into words and marks; a possessive ending is a word of its own.
 
+    So is each character of a script that is written without spaces.
+
     Example:
         >>> words_of("Who is Acme's CEO?")
         ['Who', 'is', 'Acme', "'s", 'CEO', '?']
+        >>> words_of("日本のC++")
+        ['日', '本', 'の', 'C++']
     """
-    return _WORD.findall(text)
+    return split(text)
 
 
 @lru_cache(maxsize=4096)
@@ -124,17 +128,17 @@ def _name_words(name: str) -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def _folded(words: tuple[str, ...]) -> tuple[str, ...]:
     """Return the words of a question, in which many names are looked for, without their case."""
-    return tuple(word.casefold() for word in words)
+    return tuple(map(fold, words))
 
 
 @lru_cache(maxsize=1024)
 def _folded_words(text: str) -> frozenset[str]:
-    return frozenset(word.casefold() for word in words_of(text))
+    return frozenset(map(fold, words_of(text)))
 
 
 def replaced(words: Sequence[str], span: Span, by: str = STAND_IN) -> str:
     """Return the words as a text, with `by` in the place of a span."""
-    return " ".join([*words[: span.start], by, *words[span.end :]]).replace(" '", "'")
+    return joined([*words[: span.start], by, *words[span.end :]]).replace(" '", "'")
 
 
 def rings(words: Sequence[str], inner: Span) -> Iterator[Ring]:
@@ -188,7 +192,7 @@ def relation_texts(edit: Edit, name: str | None = None) -> list[str]:
     words = words_of(edit.prompt or edit.descriptor)
     names = [text for text in (edit.subject, name) if text]
     spans = [span for span in (find_name(words, text) for text in names) if span]
-    said = replaced(words, spans[0]) if spans else " ".join(words)
+    said = replaced(words, spans[0]) if spans else joined(words)
     return [said] if edit.relation is None else [said, f"the {edit.relation} of {STAND_IN}"]
 
 
@@ -217,7 +221,8 @@ def names_in(text: str) -> list[str]:
         >>> names_in("The boss says: where does Jane Doe of Acme live?")
         ['Jane Doe of Acme']
     """
-    found = (_ENDING.sub("", name) for name in _NAME.findall(text))
+    parts = spaced_parts(text)
+    found = (_ENDING.sub("", name) for part in parts for name in _NAME.findall(part))
     return [name for name in found if _SAYS_NOTHING.fullmatch(name) is None or name.isupper()]
 
 

@@ -81,6 +81,8 @@ class _Batch:
         found, seen = set(), _Seen()
         for position, base in enumerate(bases):
             edit, place = self.edits[position], self.places[position]
+            if edit.matched_slot is not None:  # few, and found by their content as well
+                found.add(position)
             alone = counts[base] == 1 and not (place and place.other_slots)
             if alone and (edit.id is None or counts[edit.id] == 1):
                 continue

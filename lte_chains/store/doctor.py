@@ -25,9 +25,9 @@ from lte_chains.store.saved_indexes import faults_of
 from lte_chains.store.schema import connector, prepare
 from lte_chains.store.space import read_space
 
-Part = Literal["file", "ledger", "vectors", "index", "cache"]
-"""What a finding is about: "index" is what says which edits are live and pending, "cache" what is
-saved beside the file."""
+Part = Literal["file", "ledger", "slots", "vectors", "index", "cache"]
+"""What a finding is about: "slots" is what edits set, "index" what says which edits are live and
+pending, "cache" what is saved beside the file."""
 
 _Rows = list[tuple[Any, ...]]
 
@@ -63,6 +63,16 @@ _LEDGER_CHECKS = (
            WHERE n.room = v.room AND n.id = v.id AND e.action = 'purge' AND e.seq > v.key)""",
     ),
 )
+_SLOT_CHECKS = (
+    (
+        "live edits whose slot a later one holds as well",
+        """SELECT DISTINCT a.key FROM versions AS a JOIN versions AS b
+           ON b.room = a.room AND b.slot = a.slot AND b.key > a.key
+           WHERE a.state = 1 AND b.state = 1
+           AND (a.valid_from IS NULL OR b.valid_until IS NULL OR a.valid_from < b.valid_until)
+           AND (b.valid_from IS NULL OR a.valid_until IS NULL OR b.valid_from < a.valid_until)""",
+    ),
+)
 _VECTOR_CHECKS = (
     (
         "versions without vectors",
@@ -80,6 +90,7 @@ _TEXTS = """SELECT v.*, namespace FROM versions AS v LEFT JOIN rooms USING (room
 _REMEDIES: dict[Part, str] = {
     "file": "restore a backup",
     "ledger": "restore a backup",
+    "slots": "retract the one that does not hold, or add the fact anew: it takes the place of both",
     "vectors": "make them anew: memory.reembed(memory.embeddings)",
     "index": "lte-chains doctor --repair",
     "cache": "lte-chains doctor --repair, or delete the file: it is made anew",
@@ -229,7 +240,7 @@ def _vectors(connection: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def _derived(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
-    """Compare what says which edits are live and pending with what the events say."""
+    """Compare what says which edits are live and pending with the events, and those by slot."""
     connection.execute("BEGIN IMMEDIATE" if repair else "BEGIN")
     try:
         wrong = [part for part in DERIVED if part.is_wrong(connection)]
@@ -241,6 +252,8 @@ def _derived(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
             connection.execute("ROLLBACK")
     for part in wrong:
         yield Finding("index", f"{part.name}: not what the ledger says", repaired=repair)
+    if repair or not wrong:
+        yield from _counted(connection, "slots", _SLOT_CHECKS)
 
 
 def _caches(connection: sqlite3.Connection, place: Path, repair: bool) -> Iterator[Finding]:

@@ -64,7 +64,7 @@ TABLES = (
     ) WITHOUT ROWID""",
     """CREATE INDEX other_slots_by_key ON other_slots (key)""",
 )
-"""Format 4, in which new files are made."""
+"""Formats 4 and 5, in which new files are made."""
 
 _CONTENT = """v.prompt, v.target_new, v.subject, v.relation, v.statement, v.valid_from,
     v.valid_until, v.source, v.metadata, v.aliases, v.many_valued, v.slot, v.digest"""
@@ -149,5 +149,6 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         """CREATE INDEX other_slots_by_id ON other_slots (namespace, id)""",
     ),
     4: _FROM_3,
+    5: (),  # the tables are the same, and the slots are brought into today's form: see `schema`
 }
 """What makes each format out of the one before it."""

@@ -63,7 +63,7 @@ def twin(
         connection: To the ledger.
         room: The namespace's number.
         mark: The digest of the content.
-        found: What holds its slot; None if it has none of its own.
+        found: What holds its slot; None if that is not its own, which its content says.
     """
     if found is None:
         row = connection.execute(_TWIN, (room, mark)).fetchone()

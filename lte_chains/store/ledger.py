@@ -42,7 +42,7 @@ class Transaction(Entries):
         found = None if place is None else holders(self.connection, self.room, place)
         id_, before = edit.id, None
         if id_ is None:
-            known = twin(self.connection, self.room, mark, found)
+            known = twin(self.connection, self.room, mark, None if edit.matched_slot else found)
             if known is not None:
                 return known
             id_ = new_ids(1)[0]

@@ -28,7 +28,7 @@ CONTENT = (
 )
 """The columns that hold what the caller gave, in the order of `encode`; new ones go last."""
 
-EDIT_COLUMNS = (*CONTENT, "id", "version", "revision")
+EDIT_COLUMNS = (*CONTENT, "slot", "id", "version", "revision")
 """The columns that make an edit of a namespace."""
 
 _OF_INSTRUCTION = ""
@@ -59,7 +59,7 @@ def encode(edit: Edit) -> Content:
         json.dumps(edit.aliases, ensure_ascii=False) if edit.aliases else None,
     )
     try:
-        "".join(filter(None, (*texts, edit.id))).encode()
+        "".join(filter(None, (*texts, edit.id, edit.matched_slot))).encode()
     except UnicodeEncodeError as error:
         raise InvalidEditError(
             f"an edit's text is not valid Unicode ({error.reason} at {error.start}): "
@@ -125,7 +125,8 @@ def moment_of(text: str) -> datetime:
 
 def _decoded(values: Sequence[Any], namespace: str | None) -> Edit:
     prompt, target_new, subject, relation, statement, *rest = values
-    valid_from, valid_until, source, metadata, aliases, many_valued, id_, version, revision = rest
+    valid_from, valid_until, source, metadata, aliases, many_valued, slot, *identity = rest
+    id_, version, revision = identity
     instruction = None
     if statement == _OF_INSTRUCTION:
         instruction, target_new, statement = target_new, "", None
@@ -139,6 +140,8 @@ def _decoded(values: Sequence[Any], namespace: str | None) -> Edit:
         valid_from=None if valid_from is None else datetime.fromisoformat(valid_from),
         valid_until=None if valid_until is None else datetime.fromisoformat(valid_until),
         source=source,
+        # Of its own it has none; the edit itself passes over what has.
+        matched_slot=slot if statement else None,
         aliases=json.loads(aliases) if aliases else (),
         many_valued=None if many_valued is None else bool(many_valued),
         # Most edits have none: to read empty JSON takes as long as the rest.

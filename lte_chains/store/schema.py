@@ -25,13 +25,16 @@ from lte_chains.errors import StoreError
 from lte_chains.store.base import Durability
 from lte_chains.store.connections import explained
 from lte_chains.store.formats import MIGRATIONS, TABLES
+from lte_chains.store.refiling import refile
 
 _log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x4C544531
 """Marks a file as ours ("LTE1"), in SQLite's header."""
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Format of the tables; a file of an earlier one is migrated, of a later one refused."""
+_REFILED = 5
+"""The first format whose slots are in today's form; its tables are those of the one before."""
 BUSY_SECONDS = 30.0
 """How long a call waits for another process's transaction."""
 
@@ -89,6 +92,8 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
         found = format_of(connection, name)  # once more: another process may have been first
         for statement in _statements_from(found):
             connection.execute(statement)
+        if 0 < found < _REFILED:
+            refile(connection)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")

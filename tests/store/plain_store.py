@@ -244,7 +244,8 @@ class _Change:
     def store(self, edit: Edit, slot: str | None, vectors: Vectors) -> int:
         version = max((v for _, _, id_, v, _ in self._room.events if id_ == edit.id), default=0) + 1
         self._take()
-        stored = replace(edit, namespace=self._namespace, version=version, revision=self._revision)
+        named = {"namespace": self._namespace, "version": version, "revision": self._revision}
+        stored = replace(edit, **named, matched_slot=slot)
         self._room.versions[str(edit.id), version] = Version(stored, slot, vectors)
         return version
 

@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -22,6 +23,7 @@ from lte_chains.errors import ConfigError, ConflictError, StoreError
 from lte_chains.memory import EditMemory
 from lte_chains.store import open_store
 from lte_chains.store.postgres import PostgresStore, database, erasure, schema, search
+from lte_chains.store.postgres.schema import tag_of
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 from tests.postgres_server import Server
 
@@ -132,6 +134,34 @@ def test_an_old_format_is_brought_up_to_date_once_and_keeps_everything(
         assert list(pool.map(ids, range(4))) == [before] * 4
     [(found,)] = ask(postgres_url, "SELECT value FROM lte_meta WHERE name = 'format'")
     assert found == str(latest + 1)
+
+
+def test_slots_of_an_old_format_are_those_of_today(postgres_url: str) -> None:
+    def ceo(subject: str, target: str, **fields: Any) -> Edit:
+        return Edit(prompt="Who?", target_new=target, subject=subject, relation="CEO", **fields)
+
+    with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as memory:
+        memory.add_edits([ceo("Moody's", "Rob"), ceo("Ben & Jerry's", "Jo", aliases=("B&J's",))])
+        memory.add_edits([ceo("Levi's", "Old")])
+        memory.add_edits([ceo("Levi's", "New")])
+    with connect(postgres_url) as connection:  # as it was written before
+        for column in ("subject", "slot", "aliases"):
+            connection.execute(f"UPDATE lte_versions SET {column} = replace({column}, $$'$$, '’')")
+        for name in ("moody’s", "ben & jerry’s", "levi’s"):
+            found = f"SELECT key FROM lte_versions WHERE slot LIKE '{name}%%'"
+            connection.execute(
+                f"UPDATE lte_live SET base = %s WHERE key IN ({found})", (tag_of(f"{name}\x1fceo"),)
+            )
+        connection.execute("UPDATE lte_other_slots SET base = %s", (tag_of("b&j’s\x1fceo"),))
+        connection.execute("UPDATE lte_meta SET value = '1' WHERE name = 'format'")
+        connection.commit()
+    with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as memory:
+        assert memory.edits()[0].subject == "Moody’s"
+        memory.add_edits([ceo("Moody's", "Ann"), ceo("B&J's", "Liz")])
+        assert [edit.target_new for edit in memory.edits()] == ["New", "Ann", "Liz"]
+        memory.rollback(2)
+        memory.add_edits([ceo("Levi's", "Max")])
+        assert [edit.target_new for edit in memory.edits()] == ["Rob", "Jo", "Max"]
 
 
 def test_many_may_open_a_new_database_at_once(postgres_server: Server) -> None:

@@ -38,8 +38,9 @@ def old(tmp_path: Path) -> Path:
 
 
 def plain(edit: Edit) -> dict[str, Any]:
-    """An edit's fields that are not empty, as JSON has them."""
+    """An edit's fields that are not empty, as JSON has them; the slot no old version told."""
     fields = {name: value for name, value in vars(edit).items() if value not in (None, (), "", {})}
+    fields.pop("matched_slot", None)
     return json.loads(json.dumps(fields, default=lambda value: value.isoformat()))
 
 
@@ -201,3 +202,60 @@ def test_a_migration_that_fails_leaves_the_old_file(
     assert tables(old) == before
     with EditMemory.open(old, embeddings=EMBEDDINGS) as memory:
         assert len(memory.edits()) == 3
+
+
+def held(memory: EditMemory) -> set[str | None]:
+    return {edit.id for edit in memory.edits()}
+
+
+def ceo(subject: str, target: str) -> Edit:
+    return Edit(prompt="Who?", target_new=target, subject=subject, relation="CEO", id=target)
+
+
+def test_slots_of_format_4_are_those_of_today(tmp_path: Path) -> None:
+    path = restored(4, tmp_path / "edits.db")
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        revision = memory.revision
+        assert held(memory) >= {"straight", "curly", "kyoto", "joyce", "ice", "kit", "levi2"}
+        memory.add_edits([Edit(prompt="日本の首都は", target_new="奈良", id="nara")])
+        memory.add_edits([Edit(prompt='Who wrote "Ulysses"', target_new="Homer", id="homer")])
+        memory.add_edits([ceo("B&J's", "Liz")])
+        assert held(memory).isdisjoint({"kyoto", "joyce", "ice"})
+        memory.approve(["wendy"])
+        memory.add_edits([ceo("Wendy's", "Tim")])
+        assert "wendy" not in held(memory)
+        child = {"subject": "O'Hara", "relation": "child", "prompt": "Whose?"}
+        memory.add_edits([Edit(target_new='Kit "K"', id="kit2", **child)])
+        memory.add_edits([Edit(target_new="Al", id="al", **child)])
+        assert held(memory) >= {"kit2", "al"}
+        assert "kit" not in held(memory)
+        memory.rollback(7)
+        memory.add_edits([ceo("Levi's", "Max")])
+        assert held(memory).isdisjoint({"levi", "levi2"})
+        assert memory.history()[0].revision == 1 < revision
+
+
+def test_edits_that_come_to_share_a_slot_stay_and_are_named(tmp_path: Path) -> None:
+    path = restored(4, tmp_path / "edits.db")
+    [finding] = examine(path)
+    assert (finding.part, finding.problem) == (
+        "slots",
+        "1 live edits whose slot a later one holds as well",
+    )
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        assert held(memory) >= {"straight", "curly", "early", "late"}
+        memory.add_edits([ceo("MOODY'S", "Kim")])
+        assert held(memory).isdisjoint({"straight", "curly"})
+    assert examine(path) == []
+
+
+def test_a_damaged_edit_of_an_old_file_does_not_keep_it_closed(tmp_path: Path) -> None:
+    path = restored(4, tmp_path / "edits.db")
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE versions SET aliases = 'no JSON' WHERE id IN ('ice', 'curly')")
+    connection.commit()
+    connection.close()
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        memory.add_edits([Edit(prompt="日本の首都は", target_new="奈良", id="nara")])
+        assert [edit.target_new for edit in memory.get_edits(["nara"])] == ["奈良"]
+        assert memory.history("kyoto")[-1].superseded_by == "nara"

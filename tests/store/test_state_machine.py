@@ -48,7 +48,8 @@ def an_edit(draw: st.DrawFn) -> Edit:
     kind = draw(st.sampled_from(["slot", "slot", "slot", "prompt", "text", "text about"]))
     target = draw(st.sampled_from(["Jo", "Jane", "Ann"]))
     if kind == "text":
-        return Edit.from_statement(f"{target} moved.", **common)
+        slot = draw(st.sampled_from([None, None, "who runs acme", "acme\x1fceo"]))
+        return Edit.from_statement(f"{target} moved.", matched_slot=slot, **common)
     subject, relation = (
         draw(st.sampled_from(["Acme", "Zeta"])),
         draw(st.sampled_from(["CEO", "child"])),

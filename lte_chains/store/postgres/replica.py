@@ -267,7 +267,7 @@ class _Append:
 def _edit(version: LedgerVersion) -> Edit:
     fields = dict(zip(CONTENT, version.content, strict=True))
     named = {"id": version.id, "namespace": None, "version": version.version, "revision": None}
-    return decode({**fields, **named})
+    return decode({**fields, **named, "slot": version.slot})
 
 
 def _chunks(

@@ -22,12 +22,15 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from lte_chains.errors import StoreError
+from lte_chains.store.postgres.refiling import refile
 
 _log = logging.getLogger(__name__)
 
 _OLDEST_PGVECTOR = (0, 8)
 """The first that goes on searching where a first look brought too little."""
 
+_REFILED = 2
+"""The first format whose slots are in today's form."""
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: (
         """CREATE TABLE lte_meta (name text PRIMARY KEY, value text NOT NULL)""",
@@ -115,6 +118,7 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         )""",
         """CREATE INDEX lte_pending_by_digest ON lte_pending (room, digest)""",
     ),
+    2: (),  # the tables are the same, and the slots are brought into today's form
 }
 """What makes each format out of the one before it; the first out of nothing."""
 
@@ -149,6 +153,8 @@ def prepare(connection: Connection, name: str) -> bool:
     for version in range(found + 1, latest + 1):
         for statement in MIGRATIONS[version]:
             connection.execute(text(statement))
+    if 0 < found < _REFILED:
+        refile(connection, tag_of)
     connection.execute(
         text(
             "INSERT INTO lte_meta (name, value) VALUES ('format', :format) "
