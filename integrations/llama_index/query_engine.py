@@ -21,6 +21,7 @@ from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from lte_chains.editable.editing import CallEditor, EditedCall
+from lte_chains.editable.query import queries_of
 from lte_chains.errors import ConfigError
 from lte_chains.integrations.llama_index.nodes import as_nodes
 from lte_chains.integrations.llama_index.planning import adeciding, decided, deciding, provenance_of
@@ -167,7 +168,7 @@ class EditableQueryEngine(BaseQueryEngine):
     def _editor(self, asked: str) -> CallEditor:
         return CallEditor(
             retriever=self._retriever,
-            query_extractor=lambda _: asked,  # the whole question: no template is around it yet
+            query_extractor=lambda _: queries_of(asked),  # no template is around it yet
             prompt_style=self._prompt_style,
             namespace_from_config=False,
         )

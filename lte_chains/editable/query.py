@@ -27,7 +27,7 @@ def default_queries(messages: Sequence[BaseMessage]) -> list[str]:
     A question that refers back is searched as it stands, and in the readings of
     `follow_ups.in_context`. Earlier turns are those of the conversation, or, in
     a prompt that carries the chat history itself, the ones that it quotes. What a
-    person has asked right before is asked still: nobody has answered it.
+    person has asked right before a message that asks nothing is asked still.
 
     Example:
         >>> from langchain_core.messages import HumanMessage
@@ -48,9 +48,19 @@ def default_queries(messages: Sequence[BaseMessage]) -> list[str]:
     for question in questions:
         found += [question, *_readings(question, turns)]
         turns = [*turns, Turn(by_human=True, text=question)]
-    if questions and not any(map(refers_back, questions)):
+    if questions and not any("?" in question or refers_back(question) for question in questions):
         found += _left_unanswered(messages[:position])
     return list(dict.fromkeys(found))
+
+
+def queries_of(question: str) -> list[str]:
+    """Return what a question is searched by that has neither a template nor turns around it.
+
+    Example:
+        >>> queries_of("Who runs Acme, and where is its seat?")[1:3]
+        ['Who runs Acme?', "where is Acme's seat?"]
+    """
+    return list(dict.fromkeys([question, *_readings(question, ())]))
 
 
 def _readings(question: str, turns: Sequence[Turn]) -> list[str]:

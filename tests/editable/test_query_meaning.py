@@ -247,7 +247,7 @@ def test_a_new_question_does_not_get_the_edit_of_the_last(llm, question):
     [
         ([ASKED], "Please be brief.", {"ceo"}),
         ([ASKED], "The answer goes on a slide, so one line is best.", {"ceo"}),
-        ([ASKED], "What is the capital of Freedonia?", {"ceo", "capital"}),
+        ([ASKED], "What is the capital of Freedonia?", {"capital"}),
         ([f"Context: {ASKED} Bob."], "What is the capital of Freedonia?", {"capital"}),
     ],
 )

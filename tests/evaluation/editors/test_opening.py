@@ -1,0 +1,45 @@
+"""What methods are given where the user names nothing but a model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lte_chains.evaluation.editors import METHODS, make_editor
+from lte_chains.evaluation.editors.opening import DEMONSTRATIONS, open_resources
+from tests.tiny_models import tiny_llama
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return open_resources("lte-tiny")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_can_edit_the_embedded_model_without_further_files(method, shipped):
+    editor = make_editor(method, shipped)
+    assert editor.parameters_touched >= 0
+
+
+def test_settings_of_the_embedded_model_are_the_ones_found_for_it(shipped):
+    assert shipped.settings["ft-m"]["steps"] == 40
+
+
+def test_another_model_has_the_methods_own_settings_and_no_trained_editors():
+    given = open_resources(str(tiny_llama()))
+    assert given.settings == {}
+    assert given.trained is None
+    assert make_editor("ike", given).demonstrations == 32
+
+
+def test_no_demonstration_is_about_what_is_evaluated_on(tmp_path):
+    data = tmp_path / "rows.json"
+    row = {"subject": "France", "prompt": "The capital of France is", "target_new": "Rome"}
+    data.write_text(json.dumps([row]))
+    subjects = [
+        case.edit.subject for case in open_resources("lte-tiny", held_out=data).demonstrations
+    ]
+    lines = DEMONSTRATIONS.read_text(encoding="utf-8").splitlines()
+    assert len(subjects) == len(lines) - 1
+    assert "France" not in subjects
