@@ -30,7 +30,8 @@ def open_store(
     """
     try:
         place = os.fsdecode(path_or_url)
-    except TypeError:
+        place.encode()  # SQLite takes no name with half a character in it
+    except (TypeError, UnicodeError):
         place = ""
     if not place or "\x00" in place:
         raise ConfigError(

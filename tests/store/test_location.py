@@ -157,3 +157,8 @@ def test_the_error_is_an_oserror_too(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="folder") as caught:
         open_store(tmp_path)
     assert isinstance(caught.value, LteError)
+
+
+def test_a_path_with_half_a_character_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a memory needs the path"):
+        open_store("\ud800.db")
