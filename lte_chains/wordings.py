@@ -29,12 +29,23 @@ def wordings(edit: Edit) -> tuple[str, ...]:
         >>> wordings(Edit(subject="Acme", instruction="Speak well of it."))
         ('Acme', 'About Acme: Speak well of it.', 'an instruction about a subject')
     """
-    own = indexed_text(edit)
-    others = [renamed(own, edit.subject or "", alias) for alias in edit.aliases]
+    own, *others = under_every_name(edit)
     answered = [edit.descriptor] if edit.statement is None else []
     if edit.instruction is not None and not edit.prompt:
         answered.append(ABOUT_A_SUBJECT)
     return tuple(dict.fromkeys((own, *answered, *others)))
+
+
+def under_every_name(edit: Edit) -> list[str]:
+    """Return an edit's own wording, and the same with each alias in the place of the subject.
+
+    Example:
+        >>> under_every_name(Edit(prompt="Who runs IBM?", target_new="Jo", subject="IBM",
+        ...                       aliases=("Big Blue",)))
+        ['Who runs IBM?', 'Who runs Big Blue?']
+    """
+    own = indexed_text(edit)
+    return [own, *(renamed(own, edit.subject or "", alias) for alias in edit.aliases)]
 
 
 def indexed_text(edit: Edit) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lte_chains.errors import ConfigError
-from lte_chains.local.loading import load_tokenizer, locate
+from lte_chains.local.loading import load_tokenizer, locate, outdated_names_ignored
 from lte_chains.training.alignment.conversations import (
     ConversationFile,
     TokenisedRow,
@@ -44,7 +44,6 @@ from lte_chains.training.alignment.trainer import (
     last_checkpoint,
     log_to_tensorboard,
     make_trainer,
-    outdated_names_ignored,
     training_arguments,
 )
 from lte_chains.training.alignment.weights import finish_adapter, finish_merged, finish_weights

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from lte_chains.editable.blocks import without_marks
+from lte_chains.retrieval.several_questions import MOST_QUESTIONS
 
 LONG = 60
 """Words from which on a text without labels is taken to carry more than its question."""
-MOST_QUESTIONS = 10
-"""Questions of one message that are searched."""
 _END = 100_000
 """Characters at the beginning and the end of a text that are searched for labels."""
 

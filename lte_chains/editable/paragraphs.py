@@ -14,7 +14,6 @@ from lte_chains.editable.labels import (
     BLANK_LINE,
     LABELLED_PARAGRAPH,
     LONG,
-    MOST_QUESTIONS,
     SENTENCE_END,
     asking_sentences,
     instruction_in,
@@ -23,6 +22,7 @@ from lte_chains.editable.labels import (
 )
 from lte_chains.editable.small_talk import is_small_talk
 from lte_chains.retrieval.references import ASKING, is_remark, topics_in
+from lte_chains.retrieval.several_questions import MOST_QUESTIONS
 
 _REQUEST = re.compile(
     r"^(?:(?:please|kindly|also|and|then)\W+)*(?:tell|name|identify|state|find|look\s+up)\b"

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from langchain_core.messages import AIMessage, BaseMessage
 
 from lte_chains.editable.follow_ups import Turn, in_context, turns_in
-from lte_chains.editable.labels import MOST_QUESTIONS, only_asks
+from lte_chains.editable.labels import only_asks
 from lte_chains.editable.templates import questions_in
 from lte_chains.messages import is_human, last_human, text_of
 from lte_chains.retrieval.references import leaves_open, refers_back
-from lte_chains.retrieval.several_questions import questions_of
+from lte_chains.retrieval.several_questions import MOST_QUESTIONS, questions_of
 
 
 def default_queries(messages: Sequence[BaseMessage]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -265,10 +266,8 @@ def _edit_and_ask_all(
         groups = config.regime.groups(list(enumerate(cases)))
         tasks += [(name, group) for group in groups if not {row for row, _ in group} <= there]
     prepared = dict.fromkeys(editors, 0.0)
-    edit_and_ask = _EditAndAsk(cases, config)
-    for done in run_tasks(
-        tasks, resources, original, edit_and_ask, editors=editors, jobs=config.jobs
-    ):
+    prepare = partial(_EditAndAsk.of, cases, original, config)
+    for done in run_tasks(tasks, resources, prepare, editors=editors, jobs=config.jobs):
         log.add(done.rows)
         progress.advance(bars[done.method], len(done.rows))
         prepared[done.method] = max(prepared[done.method], done.prepare_seconds)
@@ -279,20 +278,21 @@ def _edit_and_ask_all(
 class _EditAndAsk:
     """Makes the edits of some rows as the regime says, and judges what is answered."""
 
-    cases: Sequence[Case]
+    original: Said
+    own: OwnMeasures
     config: ComparisonConfig
 
-    def __call__(
-        self,
-        resources: Resources,
-        editor: Editor,
-        group: Sequence[tuple[int, Case]],
-        original: Said,
-    ) -> list[Row]:
+    @classmethod
+    def of(
+        cls, cases: Sequence[Case], original: Said, config: ComparisonConfig, resources: Resources
+    ) -> _EditAndAsk:
+        """Prepare to judge, with the models of this process."""
+        return cls(original, OwnMeasures(Unedited(resources.base), cases), config)
+
+    def __call__(self, editor: Editor, group: Sequence[Numbered]) -> list[Row]:
         with metered() as cost:
             self.config.regime.insert(editor, [case.edit for _, case in group])
-        own = OwnMeasures(Unedited(resources.base), self.cases)
-        rows = judged_rows(editor, group, original, config=self.config, own=own)
+        rows = judged_rows(editor, group, self.original, config=self.config, own=self.own)
         share = {"seconds": cost.seconds / len(group), "peak_mb": cost.peak_mb}
         return [{**row, **share} for row in rows]
 

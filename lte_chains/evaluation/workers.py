@@ -11,7 +11,6 @@ from typing import TypeAlias
 from lte_chains.cases import Case
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.editors import Editor, Resources, make_editor
-from lte_chains.evaluation.judging import Said
 from lte_chains.evaluation.resources import metered
 from lte_chains.evaluation.results_log import Row
 
@@ -19,8 +18,8 @@ Numbered: TypeAlias = tuple[int, Case]
 """A row with its place in the file."""
 Task: TypeAlias = tuple[str, Sequence[Numbered]]
 """A method, and rows whose edits are in the model together."""
-EditAndAsk: TypeAlias = Callable[[Resources, Editor, Sequence[Numbered], Said], list[Row]]
-"""Makes the edits of some rows, asks, and takes them back."""
+EditAndAsk: TypeAlias = Callable[[Editor, Sequence[Numbered]], list[Row]]
+"""Makes the edits of some rows, and asks."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +40,18 @@ class Worker:
     def __init__(
         self,
         resources: Resources,
-        original: Said,
-        edit_and_ask: EditAndAsk,
+        prepare: Callable[[Resources], EditAndAsk],
         editors: Mapping[str, Editor] | None = None,
     ) -> None:
         """Take the models.
 
         Args:
             resources: The models, and what methods need besides.
-            original: What the model said before any edit.
-            edit_and_ask: What is done with each group of rows.
+            prepare: Returns what is done with each group of rows.
             editors: Editors that are made already, by method.
         """
-        self._resources, self._original = resources, original
-        self._edit_and_ask = edit_and_ask
+        self._resources = resources
+        self._edit_and_ask = prepare(resources)
         self._editors = dict(editors or {})
         self._prepared: set[str] = set()
 
@@ -70,7 +67,7 @@ class Worker:
             self._prepared.add(method)
             seconds = cost.seconds
         try:
-            rows = self._edit_and_ask(self._resources, editor, group, self._original)
+            rows = self._edit_and_ask(editor, group)
         finally:
             editor.undo()
         return Done(method, [{"method": method, **row} for row in rows], seconds)
@@ -79,8 +76,7 @@ class Worker:
 def run_tasks(
     tasks: Sequence[Task],
     resources: Resources,
-    original: Said,
-    edit_and_ask: EditAndAsk,
+    prepare: Callable[[Resources], EditAndAsk],
     *,
     editors: Mapping[str, Editor] | None = None,
     jobs: int = 1,
@@ -90,9 +86,8 @@ def run_tasks(
     Args:
         tasks: What is to be done.
         resources: The models; with several processes each opens them again.
-        original: What the model said before any edit.
-        edit_and_ask: What is done with each group of rows; with several processes it
-            must be possible to pickle it.
+        prepare: Returns what is done with each group of rows; called once in each
+            process, so with several it must be possible to pickle it.
         editors: Editors that are made already, by method; other processes make their
             own.
         jobs: How many processes; 1 is this one.
@@ -103,7 +98,7 @@ def run_tasks(
     """
     jobs = min(jobs, len(tasks))
     if jobs <= 1:
-        yield from map(Worker(resources, original, edit_and_ask, editors).run, tasks)
+        yield from map(Worker(resources, prepare, editors).run, tasks)
         return
     if resources.reopen is None:
         raise ConfigError(
@@ -115,7 +110,7 @@ def run_tasks(
         jobs,
         mp_context=get_context("spawn"),
         initializer=_start,
-        initargs=(resources.reopen, original, edit_and_ask, jobs),
+        initargs=(resources.reopen, prepare, jobs),
     )
     try:
         for future in as_completed([pool.submit(_run, task) for task in tasks]):
@@ -129,14 +124,14 @@ _worker: Worker | None = None
 
 
 def _start(
-    reopen: Callable[[], Resources], original: Said, edit_and_ask: EditAndAsk, jobs: int
+    reopen: Callable[[], Resources], prepare: Callable[[Resources], EditAndAsk], jobs: int
 ) -> None:
     """Open the models in a new process, and share the cores with the others."""
     global _worker
     import torch
 
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
-    _worker = Worker(reopen(), original, edit_and_ask)
+    _worker = Worker(reopen(), prepare)
 
 
 def _run(task: Task) -> Done:

@@ -21,7 +21,7 @@ from langchain_core.exceptions import ContextOverflowError
 from lte_chains.errors import ConfigError, ModelError
 from lte_chains.local.chat_template import encode_chat
 from lte_chains.local.completion import Completion, GenerationSettings
-from lte_chains.local.shared_prefix import read_once, shared_length
+from lte_chains.local.shared_prefix import positions_in, read_once, shared_length
 
 if TYPE_CHECKING:
     import torch
@@ -187,8 +187,7 @@ class _Batch:
             "use_cache": True,
         }
         if positions:
-            counted = (self._mask.cumsum(dim=-1) - 1).clamp(min=0)
-            inputs["position_ids"] = counted[:, -self._ids.shape[1] :]
+            inputs["position_ids"] = positions_in(self._mask)[:, -self._ids.shape[1] :]
         return inputs
 
     def extend(self, tokens: torch.Tensor, cache: Any) -> None:

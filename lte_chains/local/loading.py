@@ -151,9 +151,7 @@ def load_adapter(module: Any, source: str, adapter: str | Path) -> Any:
     if not path.exists() and not (isinstance(adapter, str) and _may_be_on_the_hub(adapter)):
         raise ModelError(f"there is no adapter at {str(adapter)!r}: give a folder or a hub id")
     name = str(path if path.exists() else adapter)
-    with _translated(f"{name} is not an adapter for {source}"), warnings.catch_warnings():
-        # PEFT's use of names that transformers is giving up is not the caller's concern.
-        warnings.simplefilter("ignore", FutureWarning)
+    with _translated(f"{name} is not an adapter for {source}"), outdated_names_ignored():
         # PEFT only warns about tensors that the adapter lacks or the model has no place for.
         warnings.filterwarnings("error", message=".*adapter keys.*")
         adapted = peft.PeftModel.from_pretrained(module, name, is_trainable=False)
@@ -231,6 +229,14 @@ def _translated(what: str) -> Iterator[None]:
     except Exception as error:  # they raise a dozen unrelated types for a bad file
         reason = " ".join(str(error).split())
         raise ModelError(f"{what}: {reason[:500]}") from error
+
+
+@contextmanager
+def outdated_names_ignored() -> Iterator[None]:
+    """Hide that PEFT and TRL use names that transformers gives up: not the caller's concern."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 @contextmanager

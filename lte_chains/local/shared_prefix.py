@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 SHORTEST = 128
 """Fewer tokens in common are not worth a forward pass of their own."""
@@ -37,14 +40,26 @@ def read_once(module: Any, prefix: Sequence[int], copies: int, **options: Any) -
         **options: Passed on to the model.
     """
     import torch
-    from transformers.cache_utils import DynamicCache, DynamicLayer
 
     ids = torch.tensor([list(prefix)], device=module.device)
     cache = module(input_ids=ids, use_cache=True, **options).past_key_values
-    if not isinstance(cache, DynamicCache):
-        return None
-    # A layer with a window keeps less than the whole, and counts padding as text.
-    if any(type(layer) is not DynamicLayer for layer in cache.layers):
+    if not plain_layers(cache):
         return None
     cache.batch_repeat_interleave(copies)
     return cache
+
+
+def plain_layers(cache: Any) -> list[Any]:
+    """Return a cache's layers, with `keys` and `values`; none if one keeps less than the whole.
+
+    A layer with a window forgets what is further away, and counts padding as text.
+    """
+    from transformers.cache_utils import DynamicCache, DynamicLayer
+
+    layers = list(cache.layers) if isinstance(cache, DynamicCache) else []
+    return layers if all(type(layer) is DynamicLayer for layer in layers) else []
+
+
+def positions_in(mask: torch.Tensor) -> torch.Tensor:
+    """Return the position of each token, counted without padding, shape as the mask's."""
+    return (mask.cumsum(dim=-1) - 1).clamp(min=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lte_chains.edit import Edit, EditMatch, normalise
-from lte_chains.slots import renamed
+from lte_chains.wordings import under_every_name
 
 
 def set_aside(query: str, judged: Sequence[EditMatch]) -> list[EditMatch]:
@@ -49,8 +49,7 @@ def _questions(edit: Edit) -> set[str]:
     """Return an edit's prompt under each of its subject's names."""
     if edit.statement is not None:
         return set()
-    names = [renamed(edit.prompt, edit.subject or "", alias) for alias in edit.aliases]
-    return {normalise(text) for text in (edit.prompt, *names)}
+    return set(map(normalise, under_every_name(edit)))
 
 
 def _names(edits: Iterable[Edit]) -> set[str]:

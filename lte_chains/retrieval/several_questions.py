@@ -15,8 +15,8 @@ from lte_chains.retrieval.budget import Budget, singles_and_chains
 from lte_chains.retrieval.explanation import Found
 from lte_chains.retrieval.references import ASKING, refers_back
 
-_MOST = 10
-"""Questions of one text that are searched by themselves."""
+MOST_QUESTIONS = 10
+"""Questions of one message that are searched."""
 _LONGEST = 400
 """Words from which on a text is taken to be no question."""
 _SHORTEST = 3
@@ -58,7 +58,7 @@ def questions_of(text: str) -> list[str]:
     if len(text.split(None, _LONGEST)) > _LONGEST:
         return [text]
     parts = [part for unit in _units(text) for part in _clauses(unit)]
-    distinct = list(dict.fromkeys(parts))[:_MOST]
+    distinct = list(dict.fromkeys(parts))[:MOST_QUESTIONS]
     return distinct if len(distinct) > 1 else [text]
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lte_chains.errors import ConfigError, MissingExtraError
-from lte_chains.local.loading import load_module
+from lte_chains.local.loading import load_module, outdated_names_ignored
 from lte_chains.training.alignment.conversations import TokenisedRow
 from lte_chains.training.alignment.recipe import AlignmentRecipe
 
@@ -131,14 +129,6 @@ def last_checkpoint(folder: Path) -> Path | None:
 def judged(state: Any) -> bool:
     """Return whether the log has the final dev loss, which comes after the last checkpoint."""
     return any(e["step"] == state.global_step for e in state.log_history if "eval_loss" in e)
-
-
-@contextmanager
-def outdated_names_ignored() -> Iterator[None]:
-    """Hide that PEFT and TRL use names that transformers gives up: not the caller's concern."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        yield
 
 
 def _accumulation(recipe: AlignmentRecipe) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from lte_chains.errors import ConfigError, DataError
 from lte_chains.evaluation.editors.nearest import Nearest
 from lte_chains.evaluation.editors.serac import ScopeClassifier, counterfactual_prompt
 from lte_chains.evaluation.editors.token_rows import Batch, TokenRow, encode_row
-from lte_chains.local.loading import load_module, locate
+from lte_chains.local.loading import load_module, locate, outdated_names_ignored
 from lte_chains.models import LocalChatModel
 from lte_chains.training.editors.examples import EditExample
 
@@ -109,8 +108,7 @@ def train_counterfactual(
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # PEFT against the newest transformers
+    with outdated_names_ignored():
         module = get_peft_model(module, adapter)
     module.train()
     learnt = [parameter for parameter in module.parameters() if parameter.requires_grad]

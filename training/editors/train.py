@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from lte_chains.errors import ConfigError
 from lte_chains.evaluation.editors.hypernetwork import HypernetworkConfig, weights_digest
 from lte_chains.evaluation.editors.mend import Mend
 from lte_chains.evaluation.editors.serac import COUNTERFACTUAL, Serac, save_serac
+from lte_chains.local.loading import outdated_names_ignored
 from lte_chains.models import LocalChatModel
 from lte_chains.training.editors.examples import EditExample, digest_of
 from lte_chains.training.editors.hypernetworks import (
@@ -157,8 +157,7 @@ def _train_serac(
 def _save_adapter(module: Any, folder: Path, base: str) -> None:
     """Write what was trained; the base by its name, not by where it lies on this machine."""
     module.peft_config["default"].base_model_name_or_path = base
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # PEFT against the newest transformers
+    with outdated_names_ignored():
         module.save_pretrained(folder)
     # PEFT's model card is a form that nobody has filled in.
     (folder / "README.md").unlink(missing_ok=True)

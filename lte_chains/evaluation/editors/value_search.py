@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache
 
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError
@@ -23,6 +23,7 @@ from lte_chains.evaluation.editors.token_rows import (
     encode_row,
     last_place_of,
 )
+from lte_chains.local.shared_prefix import plain_layers, positions_in
 from lte_chains.models import LocalChatModel
 
 
@@ -144,7 +145,7 @@ class Tails:
         logits: torch.Tensor = module(
             input_ids=self.batch.ids,
             attention_mask=mask,
-            position_ids=_positions(mask)[:, self.read.shape[1] :],
+            position_ids=positions_in(mask)[:, self.read.shape[1] :],
             past_key_values=cache,
             use_cache=True,
         ).logits
@@ -193,16 +194,8 @@ def _begin(
         cache = module(
             input_ids=torch.tensor(ids, device=module.device),
             attention_mask=mask,
-            position_ids=_positions(mask),
+            position_ids=positions_in(mask),
             use_cache=True,
         ).past_key_values
-    layers = cache.layers if isinstance(cache, DynamicCache) else []
-    # A layer with a window keeps less than the whole.
-    plain: list[Any] = [layer for layer in layers if type(layer) is DynamicLayer]
-    if not plain or len(plain) < len(layers):
-        return None
-    return mask, [(layer.keys, layer.values) for layer in plain]
-
-
-def _positions(mask: torch.Tensor) -> torch.Tensor:
-    return (mask.cumsum(dim=-1) - 1).clamp(min=0)
+    kept = [(layer.keys, layer.values) for layer in plain_layers(cache)]
+    return (mask, kept) if kept else None
