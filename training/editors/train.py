@@ -15,7 +15,7 @@ from lte_chains.embeddings import fingerprint
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.editors.hypernetwork import HypernetworkConfig, weights_digest
 from lte_chains.evaluation.editors.mend import Mend
-from lte_chains.evaluation.editors.serac import COUNTERFACTUAL, Serac, save_serac
+from lte_chains.evaluation.editors.serac import COUNTERFACTUAL, Serac, base_digest, save_serac
 from lte_chains.local.loading import outdated_names_ignored
 from lte_chains.models import LocalChatModel
 from lte_chains.training.editors.examples import EditExample, digest_of
@@ -135,7 +135,7 @@ def _train_serac(
 ) -> str:
     record = {
         "model": model.model_name,
-        "digest": model.weights.digest,
+        "weights": base_digest(model),
         "embedder": fingerprint(embeddings),
         "examples": digest_of(examples),
         "training": asdict(config),

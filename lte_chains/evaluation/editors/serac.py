@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -117,7 +118,7 @@ class Serac:
                 f"{at} was trained with the embedder {record['embedder']}, not with "
                 f"{fingerprint(embedder)}: give that one, or train again"
             )
-        if record.get("digest") != model.weights.digest:
+        if record.get("weights") != base_digest(model):
             raise ModelError(
                 f"{at} was trained for other weights than those of {model.model_name}: train again"
             )
@@ -176,6 +177,20 @@ def counterfactual_prompt(descriptor: str, question: str) -> str:
         'The CEO of Acme is Jane Doe\nWho runs Acme?'
     """
     return f"{descriptor}\n{question}"
+
+
+def base_digest(model: LocalChatModel) -> str:
+    """Return a fingerprint of a model's numbers: which one an adapter was trained for.
+
+    Of each weight the first values count: where the files lie, and when they were
+    written, does not.
+    """
+    digest = hashlib.sha256()
+    with model.borrowed_module() as module:
+        for name, weight in module.named_parameters():
+            digest.update(f"{name}{tuple(weight.shape)}".encode())
+            digest.update(weight.detach().flatten()[:256].float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def save_serac(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 
 import pytest
 
 from lte_chains.evaluation.editors import METHODS, make_editor
 from lte_chains.evaluation.editors.opening import DEMONSTRATIONS, open_resources
+from lte_chains.evaluation.editors.serac import base_digest
+from lte_chains.models import load_model
 from tests.tiny_models import tiny_llama
 
 
@@ -43,3 +47,13 @@ def test_no_demonstration_is_about_what_is_evaluated_on(tmp_path):
     lines = DEMONSTRATIONS.read_text(encoding="utf-8").splitlines()
     assert len(subjects) == len(lines) - 1
     assert "France" not in subjects
+
+
+def test_trained_editors_fit_the_weights_wherever_they_lie(tmp_path):
+    """A checkout gives files other times, and a user may keep a copy of the base."""
+    base = load_model("lte-tiny-base")
+    copied = shutil.copytree(DEMONSTRATIONS.parent / "lte-tiny-base", tmp_path / "copy")
+    for path in copied.iterdir():
+        os.utime(path, (0, 0))
+    assert base_digest(load_model(copied)) == base_digest(base)
+    assert base_digest(load_model(tiny_llama())) != base_digest(base)

@@ -14,7 +14,13 @@ from lte_chains.evaluation.editors.asking import answer, force
 from lte_chains.evaluation.editors.ike import Ike
 from lte_chains.evaluation.editors.in_context import InContext
 from lte_chains.evaluation.editors.lte import Lte
-from lte_chains.evaluation.editors.serac import COUNTERFACTUAL, ScopeClassifier, Serac, save_serac
+from lte_chains.evaluation.editors.serac import (
+    COUNTERFACTUAL,
+    ScopeClassifier,
+    Serac,
+    base_digest,
+    save_serac,
+)
 from lte_chains.models import load_model
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 from tests.tiny_models import save_adapter, tiny_llama
@@ -158,7 +164,7 @@ def test_the_classifiers_threshold_is_a_half():
 def _save_serac(base, folder, projection, **record):
     """Save a counterfactual model whose adapter changes what it says."""
     save_adapter(base.model_name, folder / COUNTERFACTUAL)
-    usual = {"embedder": _Words().fingerprint, "digest": base.weights.digest}
+    usual = {"embedder": _Words().fingerprint, "weights": base_digest(base)}
     save_serac(folder, classifier=_axes(projection), record={**usual, **record})
 
 
@@ -179,7 +185,7 @@ def test_a_serac_for_something_else_is_refused(tmp_path):
     _save_serac(base, tmp_path / "embedder", np.zeros((1, 4)), embedder="another")
     with pytest.raises(ConfigError, match="trained with the embedder another"):
         Serac.load(base, tmp_path / "embedder", embeddings=_Words())
-    _save_serac(base, tmp_path / "weights", np.zeros((1, 4)), digest="another")
+    _save_serac(base, tmp_path / "weights", np.zeros((1, 4)), weights="another")
     with pytest.raises(ModelError, match="for other weights"):
         Serac.load(base, tmp_path / "weights", embeddings=_Words())
     with pytest.raises(ModelError, match="holds no trained SERAC"):
