@@ -66,12 +66,10 @@ def retrieval(
     Example: lte-chains evaluate retrieval --data zsre.json --json
     """
     from lte_chains.evaluation import evaluate_retrieval
-    from lte_chains.scope import CrossEncoderGate, SimilarityGate
+    from lte_chains.scope.default import named_gate
 
-    makers = {"trained": CrossEncoderGate, "similarity": SimilarityGate}
-    chosen = makers[gate]() if gate != "default" else None
     report = evaluate_retrieval(
-        data, k=k, limit=limit, gate=chosen, pairs=pairs, unrelated=unrelated
+        data, k=k, limit=limit, gate=named_gate(gate), pairs=pairs, unrelated=unrelated
     )
     _report(report, as_json=as_json)
 

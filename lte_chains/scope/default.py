@@ -1,4 +1,4 @@
-"""Which gate a retriever takes if none is given."""
+"""Which gate a retriever takes if none is given, and gates by name."""
 
 from __future__ import annotations
 
@@ -19,3 +19,14 @@ def default_gate() -> ScopeGate:
         return CrossEncoderGate()
     except MissingExtraError:
         return SimilarityGate()
+
+
+def named_gate(name: str) -> ScopeGate | None:
+    """Return the gate that is called "trained" or "similarity"; None for any other name.
+
+    Example:
+        >>> named_gate("similarity"), named_gate("default")
+        (SimilarityGate(threshold=None), None)
+    """
+    makers = {"trained": CrossEncoderGate, "similarity": SimilarityGate}
+    return makers[name]() if name in makers else None

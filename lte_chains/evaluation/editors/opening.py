@@ -53,9 +53,8 @@ def open_resources(
     """
     from lte_chains.embeddings import default_embeddings
     from lte_chains.models import load_model
-    from lte_chains.scope import CrossEncoderGate, SimilarityGate
+    from lte_chains.scope.default import named_gate
 
-    gates = {"trained": CrossEncoderGate, "similarity": SimilarityGate}
     aligned = load_model(model, max_new_tokens=ANSWER_TOKENS, batch_size=32)
     unaligned = (
         aligned.unedited or aligned
@@ -72,7 +71,7 @@ def open_resources(
         demonstrations=train_cases([DEMONSTRATIONS], held_out=judged),
         trained=editors or shipped,
         settings=_settings(settings, shipped),
-        gate=gates[gate]() if gate in gates else None,
+        gate=named_gate(gate),
         ungated=gate == "none",
         k=k,
         reopen=partial(
