@@ -3,10 +3,11 @@
     python benchmarks/tune_editors.py --data recent.json --data counterfact.json --rows 8
 
 Every method gets at most eight settings, each tried on the same rows (so many of each
-file), which must not be those that are reported on. The best by the harmonic mean of edit success,
+file), which must not be those that are reported on. The best by the mean of edit success,
 rephrase, portability and locality wins. Everything that was tried, with its
-figures, goes into --out, one JSON file a method; what is there is not tried again. The
-best of all methods are in settings.yaml, for `lte-chains evaluate … --settings`.
+figures, goes into --out, one JSON file a method, and tried.md, one table of all; what is
+there is not tried again. The best of all methods are in settings.yaml, for
+`lte-chains evaluate … --settings`.
 MEND, SERAC and InstructEdit are tuned where they are trained: `--editors` names a
 folder for each setting, as ``name=folder``.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -53,17 +55,22 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, Any]]] = {
         for rate in (2e-4, 5e-4, 1e-3, 2e-3)
     ],
     "rome": [
-        {"depth": depth, "search": {"steps": 60, "largest": largest, "decay": decay}}
-        for depth in (0.0, 0.2)
-        for largest, decay in ((4.0, 0.5), (20.0, 0.5), (20.0, 0.05), (40.0, 0.0))
+        {"layer": layer, "search": {"steps": 60, "largest": largest, "learning_rate": rate}}
+        for layer, largest, rate in (
+            *((0, 4.0, 0.5), (0, 20.0, 0.2), (0, 20.0, 0.5), (0, 20.0, 1.0)),
+            *((1, 20.0, 0.5), (1, 20.0, 1.0), (2, 20.0, 0.5), (2, 20.0, 1.0)),
+        )
     ],
     "memit": [
-        {"depth": depth, "hold": hold, "search": {"steps": 60, "largest": 20.0, "decay": decay}}
-        for depth in (0.0, 0.4)
-        for hold, decay in ((0.1, 0.5), (0.1, 0.05), (0.01, 0.05), (0.001, 0.05))
+        {"layers": layers, "search": {"steps": 60, "largest": 20.0, "learning_rate": rate}}
+        for layers, rate in (
+            *(([0], 0.2), ([0], 0.5), ([0], 1.0), ([1], 0.5)),
+            *(([0, 1], 0.5), ([0, 1, 2], 0.5), ([0, 1, 2], 1.0), ([2, 3, 4], 0.5)),
+        )
     ],
 }
 """What is tried, by method."""
+MEASURES = ("edit_success", "rephrase", "portability", "locality")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(name, tried[-1], flush=True)
         if tried:
             print(name, "best:", max(tried, key=_worth)["setting"], flush=True)
-            _write_settings(options.out)
+            _gather(options.out)
     return 0
 
 
@@ -124,10 +131,9 @@ def _try(
             editor.undo()
         rows.append({**row, "seconds": cost.seconds})
     figures = summarise(rows, [], 0)
-    shown = ("edit_success", "rephrase", "portability", "locality", "harmonic_mean")
     return {
         "setting": setting,
-        **{name: figures[name] for name in (*shown, "seconds_per_edit")},
+        **{name: figures[name] for name in (*MEASURES, "seconds_per_edit")},
     }
 
 
@@ -139,7 +145,8 @@ def _editor(name: str, setting: Mapping[str, Any], resources: Resources) -> Edit
 
 
 def _worth(tried: Mapping[str, Any]) -> float:
-    return float(tried["harmonic_mean"] or 0)
+    # Not the harmonic mean: of so few rows one measure is easily 0, and would alone decide.
+    return statistics.fmean(float(tried[measure] or 0) for measure in MEASURES)
 
 
 def _write(path: Path, name: str, options: Any, tried: Sequence[Mapping[str, Any]]) -> None:
@@ -157,13 +164,26 @@ def _write(path: Path, name: str, options: Any, tried: Sequence[Mapping[str, Any
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _write_settings(out: Path) -> None:
-    """Gather the best settings of all methods that were tuned, other than trained ones."""
+def _gather(out: Path) -> None:
+    """Write what was tried as one table, and the best settings of methods that are not trained."""
     records = [json.loads(path.read_text("utf-8")) for path in sorted(out.glob("*.json"))]
+    lines = [f"| method | setting | {' | '.join(MEASURES)} |", f"|---|---|{'---|' * len(MEASURES)}"]
+    for record in records:
+        for tried in record["tried"]:
+            chosen = "**" if tried["setting"] == record["best"] else ""
+            cells = [f"{100 * (tried[measure] or 0):.0f}" for measure in MEASURES]
+            setting = f"{chosen}{_spelt(tried['setting'])}{chosen}"
+            lines.append(f"| {record['method']} | {setting} | {' | '.join(cells)} |")
+    (out / "tried.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     best = {
         record["method"]: record["best"] for record in records if "folder" not in record["best"]
     }
     (out / "settings.yaml").write_text(yaml.safe_dump(best, sort_keys=False), encoding="utf-8")
+
+
+def _spelt(setting: Mapping[str, Any]) -> str:
+    flat = {**setting, **setting.get("search", {})}
+    return ", ".join(f"{key} {value}" for key, value in flat.items() if key != "search")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ Our own list. A relation is here only if a new value hardly ever makes the
 earlier ones untrue: another award takes none away. Where people change the one
 value that holds now (employer, residence, spouse, party), a relation is not
 here, nor where its plain name is mostly asked as having one answer (occupation,
-location); their plurals are, for who says "occupations" means several, and so
-are some Wikidata properties that are used with many values. What the list gets
+founder); their plurals are, for who says "occupations" means several, and so
+are some Wikidata properties that are used with many values, under their labels too. What the list gets
 wrong, `Edit(many_valued=True)` or `many_valued=False` puts right.
 """
 
@@ -71,8 +71,7 @@ _PROPERTIES: dict[str, tuple[str, ...]] = {
     "P2175": ("medical condition treated", "treats"),
     "P2176": ("drug or therapy used for treatment", "treatments"),
     "P769": ("significant drug interaction", "drug interactions", "interacts with"),
-    # Not by a plain name: in plain words these are mostly asked as having one answer.
-    "P276": (),
+    "P276": ("location", "locations"),
     "P403": ("mouth of the watercourse",),
 }
 
@@ -80,7 +79,7 @@ _PLURALS = frozenset(
     {
         *("actors", "allergies", "authors", "citizenships", "clients", "competitors", "composers"),
         *("creators", "customers", "directors", "editors", "email addresses", "employees"),
-        *("employers", "founders", "hobbies", "industries", "interests", "investors", "locations"),
+        *("employers", "founders", "hobbies", "industries", "interests", "investors"),
         *("member", "members", "mother tongues", "nationalities", "native languages", "offices"),
         *("official languages", "owners", "partners", "phone numbers", "producers"),
         *("programming languages", "screenwriters", "shareholders", "side effects", "skills"),

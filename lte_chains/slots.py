@@ -93,7 +93,8 @@ def later_first(matches: Sequence[EditMatch]) -> list[EditMatch]:
     """Return matches with those of one slot in the order of their revisions, the latest first.
 
     They exchange places among themselves only: whoever reads on to the end has
-    read the newest first, and everything else stays where it was.
+    read the newest first, and everything else stays where it was. So do values
+    that hold side by side, of which one may be what a chain goes on from.
 
     Example:
         >>> old, new = (Edit(prompt="Acme's CEO is", target_new=name, revision=revision)
@@ -104,7 +105,7 @@ def later_first(matches: Sequence[EditMatch]) -> list[EditMatch]:
     """
     places: dict[str, list[int]] = defaultdict(list)
     for place, match in enumerate(matches):
-        if match.edit.slot:
+        if match.edit.slot and not is_many_valued(match.edit):
             places[match.edit.slot].append(place)
     ordered = list(matches)
     for own in places.values():

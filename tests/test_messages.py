@@ -153,6 +153,16 @@ def test_of_several_edits_of_one_slot_the_latest_is_read_first_and_others_keep_t
     assert edited.content == knowledge_editing_prompt("q", facts)
 
 
+def test_values_that_hold_side_by_side_keep_the_order_of_their_chain():
+    facts = [("Ann's child is", "Bob", 1), ("Bob's school is", "X", 2), ("Ann's child is", "Al", 3)]
+    found = [
+        EditMatch(Edit(prompt=p, target_new=t, revision=r, many_valued="child" in p), score=0.9)
+        for p, t, r in facts
+    ]
+    [edited] = apply_edits([HumanMessage("q")], found)
+    assert edited.content == knowledge_editing_prompt("q", [f"{p} {t}" for p, t, _ in facts])
+
+
 @pytest.mark.parametrize(
     "mark", [{"edits": []}, {"edits": [{"id": "forged"}]}, {"edits": None}, {"edits": "x"}, "x"]
 )

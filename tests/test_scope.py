@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from lte_chains.edit import Edit, EditMatch
-from lte_chains.errors import ConfigError
+from lte_chains.errors import ConfigError, UnknownEditError
+from lte_chains.memory import EditMemory
 from lte_chains.scope import ScopeGate, SimilarityGate, threshold_for
 from lte_chains.scope.similarity import CALIBRATED_THRESHOLDS, UNCALIBRATED_THRESHOLD
+from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 CALIBRATION = Path(__file__).parent.parent / "training" / "calibration" / "similarity.json"
 
@@ -84,3 +86,23 @@ def test_any_object_with_judge_is_a_gate():
 
     assert isinstance(Everything(), ScopeGate)
     assert not isinstance(object(), ScopeGate)
+
+
+def test_a_threshold_is_fitted_to_questions_of_ones_own():
+    with EditMemory.open(":memory:", embeddings=BagOfWordsEmbeddings(dim=512)) as memory:
+        edits = [
+            Edit(prompt=f"The CEO of {firm} is", target_new="Jo", subject=firm, id=firm)
+            for firm in ("Acme", "Globex")
+        ]
+        memory.add_edits(edits)
+        asked = [(f"So the CEO of {firm} is who", firm) for firm in ("Acme", "Globex")]
+        others = ["The lawyer of Acme was", "zebras eat grass"]
+        gate = SimilarityGate().calibrate(memory, asked, others)
+        retriever = memory.as_retriever(gate=gate)
+        found = [[m.edit.id for m in retriever.retrieve(query)] for query, _ in asked]
+        assert all(firm in ids for (_, firm), ids in zip(asked, found, strict=True))
+        assert [retriever.retrieve(query) for query in others] == [[], []]
+        with pytest.raises(ConfigError, match="got 2 and 0"):
+            SimilarityGate().calibrate(memory, asked, [])
+        with pytest.raises(UnknownEditError):
+            SimilarityGate().calibrate(memory, [("q", "nobody")], others)

@@ -209,7 +209,14 @@ def test_the_table_is_of_some_size_and_every_case_has_a_name_of_its_own() -> Non
 
 
 MANY_VALUED = [
-    ("Q1", "The Long Tour", "P276", "{} is located in", ["Asia", "Europe", "Africa"], "Utrecht"),
+    (
+        "Q1",
+        "The Long Tour",
+        "location",
+        "{} is located in",
+        ["Asia", "Europe", "Africa"],
+        "Utrecht",
+    ),
     ("Q2", "Mill Hall", "has use", "{} has use(s), such as", ["library", "cinema"], "brewery"),
     ("Q3", "Ora Venn", "award received", "{} received award(s), such as", ["A", "B"], "C"),
     ("Q4", "Salt Roads", "genre", "The genre of {} is", ["western", "satire", "noir"], "opera"),

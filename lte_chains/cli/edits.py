@@ -27,7 +27,6 @@ from lte_chains.cli.options import (
     JsonOption,
     NamespaceOption,
     StoreOption,
-    TopKOption,
     as_datetime,
     is_new,
     open_memory,
@@ -122,7 +121,12 @@ def edits(
 
 def search(
     query: Annotated[str, typer.Argument(help="A question, or any text.")],
-    k: TopKOption = 10,
+    k: Annotated[
+        int | None,
+        typer.Option(
+            "--k", "-k", min=1, help="Most edits: 10, or with --explain 3, as retrievers have it."
+        ),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show why each edit is used or not, with hops.")
     ] = False,
@@ -142,7 +146,7 @@ def search(
     """
     moment = None if at is None else as_datetime(at)
     with open_memory(store, namespace) as memory:
-        retriever = memory.as_retriever(k=k)
+        retriever = memory.as_retriever() if k is None else memory.as_retriever(k=k)
         if explain:
             print_explanation(retriever.explain(query, at=moment), as_json=as_json)
             return

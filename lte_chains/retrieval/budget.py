@@ -30,7 +30,7 @@ class Budget:
     tokens: int | None = None
     """Most tokens of all edits together; None sets no limit."""
     counter: TokenCounter = approximate_tokens
-    """Counts the tokens of an edit's descriptor."""
+    """Counts the tokens of an edit as the prompt has it, with its dates."""
 
     def select(
         self, judged: Sequence[EditMatch], chains: Sequence[Sequence[EditMatch]] = ()
@@ -72,7 +72,7 @@ class Budget:
                 key = (match.edit.id, match.edit.version)
                 if key in taken:
                     continue
-                cost = 0 if room is None else self.counter(match.edit.descriptor)
+                cost = 0 if room is None else self.counter(match.edit.dated)
                 if len(taken) == most or (room is not None and cost > room):
                     break
                 taken[key] = match

@@ -9,11 +9,15 @@ a sentence does only if all of this holds:
 2. It does not state the new value, and speaks of no past: neither "until",
    "former" and the like, nor, in a past form, of a year or a period that was
    over before the edit held ("In 2010 … was", see `past`).
-3. Either it states an old value that is known; or, where none is known, the
-   words around the subject say what the edit's prompt says (`said`), another
-   value of the new one's kind stands right beside these words (a name for a
-   name, a number or a date for a number or a date, see `value_slots`), and the
-   sentence, or these words with the value, is close to it too (`close`).
+3. Either it states an old value that is known; or the words around the subject
+   say what the edit's prompt says (`said`), another value of the new one's kind
+   stands right beside these words (a name for a name, a number or a date for a
+   number or a date, see `value_slots`), and the sentence, or these words with the
+   value, is close to it too (`close`).
+
+An edit without a subject contradicts a sentence only if that states an old value
+that is known, and has all words of the edit's prompt that say something. An edit
+of a relation with many values contradicts nothing: it adds.
 
 So a document that merely mentions the subject stays as it is, and so does one
 that states the old fact in a way that these rules do not see: rather an old
@@ -27,7 +31,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from langchain_core.documents import Document
 
@@ -39,6 +43,7 @@ from lte_chains.retrieval.mentions import (
     relation_texts,
     replaced,
     rings,
+    saying_words,
     subject_names,
     words_of,
 )
@@ -46,6 +51,7 @@ from lte_chains.retrieval.past import tells_past
 from lte_chains.retrieval.requests import Embed, Steps
 from lte_chains.retrieval.value_slots import ValueSlot, said_texts
 from lte_chains.retrieval.whole_names import find_whole_name
+from lte_chains.slots import is_many_valued
 from lte_chains.store.base import Vectors
 
 OldValues = Callable[[Edit], Sequence[str]]
@@ -131,7 +137,8 @@ def contradictions(
 
     Args:
         documents: What was retrieved; only their text is read.
-        edits: The edits that are in scope; an instruction contradicts nothing.
+        edits: The edits that are in scope; instructions contradict nothing, nor do
+            edits that add a value.
         rules: How close a sentence must be where no old value is known.
         old_values: Says what held before.
         at: The moment of which all is asked; what an edit says that has no
@@ -142,15 +149,20 @@ def contradictions(
     unsure: list[_Suspect] = []
     for place, document in enumerate(documents):
         for edit in edits:
-            if edit.instruction is not None:
+            if edit.instruction is not None or is_many_valued(edit):
                 continue
             old = old_values(edit)
+            past = partial(tells_past, edit=edit, now=now, old_values=old)
+            if not subject_names(edit):
+                told = _telling(document.page_content, edit, old)
+                found[place] += [Contradiction(edit, said) for said in told if not past(said)]
+                continue
             for suspect in _suspects(place, document.page_content, edit):
-                if tells_past(suspect.sentence, edit, now=now, old_values=old):
+                if past(suspect.sentence):
                     continue
                 if any(find_name(suspect.words, value) for value in old):
                     found[place].append(Contradiction(edit, suspect.sentence))
-                elif not old and _may_hold_another(suspect):
+                elif _may_hold_another(suspect):
                     unsure.append(suspect)
     for suspect in (yield from _close_ones(unsure, rules)):
         found[suspect.document].append(Contradiction(suspect.edit, suspect.sentence))
@@ -161,7 +173,7 @@ def _suspects(place: int, text: str, edit: Edit) -> Iterator[_Suspect]:
     """Yield the sentences that speak of an edit's subject, and neither agree nor say "former"."""
     names = subject_names(edit)
     before: str | None = None
-    for sentence in (part.strip() for part in _SENTENCE_END.split(text)):
+    for sentence in _sentences(text):
         name = next((n for n in names if find_whole_name(words_of(sentence), n)), None)
         said = sentence
         if name is None and before is not None:
@@ -174,6 +186,21 @@ def _suspects(place: int, text: str, edit: Edit) -> Iterator[_Suspect]:
         span = find_whole_name(words, name)
         if span is not None and not _states(words, edit):
             yield _Suspect(place, edit, sentence, words, span)
+
+
+def _telling(text: str, edit: Edit, old: Sequence[str]) -> Iterator[str]:
+    """Yield the sentences that state an old value in all the words of an edit's prompt."""
+    wanted = saying_words(edit.prompt)
+    for sentence in _sentences(text) if wanted and old else ():
+        if not wanted <= saying_words(sentence) or _PAST.search(sentence):
+            continue
+        words = words_of(sentence)
+        if not _states(words, edit) and any(find_name(words, value) for value in old):
+            yield sentence
+
+
+def _sentences(text: str) -> Iterator[str]:
+    return (part.strip() for part in _SENTENCE_END.split(text))
 
 
 def _named(name: str, pronoun: str) -> str:

@@ -50,7 +50,8 @@ def decompose(question: str, *, hops: int) -> Steps[list[EditMatch]]:
     for line in lines:
         single = _REFERENCE.sub(lambda found: _earlier(answers, found), line)
         _, judged, _ = yield Look(single)
-        best = max((m for m in judged if m.in_scope), key=lambda m: m.score, default=None)
+        facts = [m for m in judged if m.in_scope and m.edit.instruction is None]
+        best = max(facts, key=lambda m: m.score, default=None)
         if best is None:
             said: str = yield Say(_ANSWER.format(question=_one_line(single)))
             answers.append(_one_line(said)[:_LONGEST_ANSWER])

@@ -173,6 +173,16 @@ def whole_phrase(words: Sequence[str], span: Span) -> Span:
     return Span(span.start - len(found[0].split(" ")), span.end) if found else span
 
 
+def saying_words(text: str) -> frozenset[str]:
+    """Return the words of a text that say something, without their case.
+
+    Example:
+        >>> sorted(saying_words("The CEO of Acme is"))
+        ['acme', 'ceo']
+    """
+    return frozenset(word for word in _folded_words(text) if _say_something([word]))
+
+
 def _say_something(words: Sequence[str]) -> bool:
     return any(_SAYS_NOTHING.fullmatch(word) is None for word in words)
 

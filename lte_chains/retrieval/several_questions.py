@@ -100,6 +100,10 @@ def _joined(found: Sequence[Found], budget: Budget) -> Found:
         return found[0]
     whole, *own = found
     singles, chains = singles_and_chains([whole.used])
+    # What one question's own edit has put aside does not come back by way of the whole.
+    aside = [match for one in found for match in one.aside]
+    gone = {match.edit.id for match in aside}
+    singles = [match for match in singles if match.edit.id not in gone]
     turns = zip_longest(*(_useful(one.used) for one in own), fillvalue=())
     by_turns = [group for turn in turns for group in turn if group]
     facts = [group for group in by_turns if group[0].edit.instruction is None]
@@ -110,6 +114,7 @@ def _joined(found: Sequence[Found], budget: Budget) -> Found:
         steps=[step for one in found for step in one.steps],
         planned=whole.planned,
         used=budget.select([*singles, *told], [*chains, *facts]),
+        aside=aside,
     )
 
 

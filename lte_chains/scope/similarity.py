@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError
+from lte_chains.scope.calibration import MISS_WEIGHT, least_cost
 from lte_chains.scope.settings import embedder_name
 from lte_chains.wordings import wordings
 
@@ -95,6 +96,38 @@ class SimilarityGate:
             replace(match, in_scope=not math.isnan(match.score) and match.score >= least)
             for match in matches
         ]
+
+    def calibrate(
+        self,
+        memory: EditMemory,
+        in_scope: Sequence[tuple[str, str]],
+        out_of_scope: Sequence[str],
+        *,
+        miss_weight: float = MISS_WEIGHT,
+    ) -> SimilarityGate:
+        """Return this gate with the threshold of least cost for questions of one's own.
+
+        It holds for the memory's embedder. See `CrossEncoderGate.calibrate`, which
+        has the same arguments and raises the same errors.
+
+        Example:
+            >>> from lte_chains import Edit, EditMemory
+            >>> memory = EditMemory.open(":memory:")
+            >>> [ceo] = memory.add_edits([Edit(prompt="The CEO of Acme is", target_new="Jane")])
+            >>> gate = SimilarityGate().calibrate(
+            ...     memory, in_scope=[("Who runs Acme?", ceo)], out_of_scope=["Who runs Globex?"]
+            ... )
+            >>> 0 < gate.threshold < 1
+            True
+        """
+        edits = memory.get_edits([id_ for _, id_ in in_scope])
+        pairs = [(question, edit) for (question, _), edit in zip(in_scope, edits, strict=True)]
+        nearest = [memory.search_edits(question, 1) for question in out_of_scope]
+        right = best_cosines(memory, pairs)
+        wrong = [max((match.score for match in found), default=0.0) for found in nearest]
+        # Opposite texts have cosines below 0: as far from each other as strange ones.
+        positive = [[max(cosine, 0.0) for cosine in own] for own in (right, wrong)]
+        return replace(self, threshold=least_cost(*positive, miss_weight=miss_weight))
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, ClassVar
 
 import pytest
@@ -92,6 +93,43 @@ async def test_a_stale_document_is_dropped_if_that_is_wanted(memory):
     expected = ["The CEO of Acme is Jane Doe", SOUND]
     assert [doc.page_content for doc in retriever.invoke(QUESTION)] == expected
     assert [doc.page_content for doc in await retriever.ainvoke(QUESTION)] == expected
+
+
+@pytest.mark.parametrize(
+    ("edit", "text", "stale"),
+    [
+        ({"metadata": {"old_values": ["Bob Smith"]}}, "The CEO of Acme is Bob Smith.", True),
+        ({"metadata": {"old_values": ["Bob Smith"]}}, "Bob Smith is at Acme as its CEO.", True),
+        ({"metadata": {"old_values": ["Bob Smith"]}}, "Acme employs Bob Smith.", False),
+        ({"metadata": {"old_values": ["Bob Smith"]}}, "Until May Acme's CEO was Bob Smith.", False),
+        ({"metadata": {"old_values": ["Bob Smith"]}}, "Acme's CEO is Ann Roe.", False),
+        ({"metadata": {"old_values": ["Bob Smith"]}, "subject": "Acme"}, "Acme's CEO is Al.", True),
+        ({"subject": "Acme"}, "Acme's CEO is Al.", True),
+        ({"subject": "Acme", "many_valued": True}, "Acme's CEO is Al.", False),
+        (
+            {"subject": "Acme", "many_valued": True, "metadata": {"old_values": ["Al"]}},
+            "Acme's CEO is Al.",
+            False,
+        ),
+    ],
+)
+def test_what_a_document_must_say_to_be_stale(memory, edit, text, stale):
+    memory.add_edits([Edit(prompt="Acme's CEO is", target_new="Jane Doe", **edit)])
+    retriever = EditAwareRetriever(
+        retriever=Fixed(documents=documents(text)),
+        edits=memory.as_retriever(gate=SimilarityGate(0.7)),
+        stale="drop",
+    )
+    assert len(retriever.invoke("Acme's CEO is")) == (1 if stale else 2)
+
+
+def test_an_edit_that_holds_between_dates_is_a_document_with_them(memory):
+    memory.add_edits(
+        [Edit(prompt=QUESTION, target_new="Jo", subject="Acme", valid_from=date(2026, 1, 1))]
+    )
+    edits = memory.as_retriever(gate=SimilarityGate(0.7))
+    [found] = EditAwareRetriever(retriever=Fixed(documents=[]), edits=edits).invoke(QUESTION)
+    assert found.page_content == "The CEO of Acme is Jo (from 2026-01-01)"
 
 
 def test_without_an_edit_in_scope_the_documents_come_as_they_are(memory):

@@ -267,6 +267,21 @@ def test_a_chat_model_bridges_a_fact_that_nobody_edited(memory):
     assert hops(retriever.retrieve(asked))[:2] == [("Acme", 0), ("Olga", 1)]
 
 
+def test_an_instruction_is_no_answer_to_a_question_of_the_plan(memory):
+    plan = "Who is the maker of Zip?\n2. Which city is the seat of #1 in?\n3. Who leads #2?"
+    retriever = over(
+        memory,
+        fact("The maker of {} is", "Zip", "Acme"),
+        Edit(subject="Zip", instruction="Speak well of it."),
+        MAYOR,
+        *BESIDE,
+        decomposer=FakeListChatModel(responses=[plan, "Bergen"]),
+    )
+    found = retriever.retrieve("Who leads the city that holds the seat of the maker of Zip?")
+    assert targets([m for m in found if m.edit.instruction is None])[0] == "Acme"
+    assert sum(m.edit.instruction is not None for m in found) == 1
+
+
 async def test_a_plan_of_one_question_changes_nothing(memory):
     answers = ["Which country is Ann a citizen of?"] * 2
     retriever = over(memory, CITIZEN, decomposer=FakeListChatModel(responses=answers))

@@ -54,6 +54,21 @@ def test_each_question_of_a_text_gets_its_edit(
     assert explained == [match.edit.id for match in found]
 
 
+def test_explain_says_of_each_question_what_gave_way_to_an_edit_in_its_own_words() -> None:
+    with EditMemory.open(":memory:", embeddings=BagOfWordsEmbeddings(dim=512)) as memory:
+        memory.add_edits(
+            [
+                Edit(prompt="Who leads Acme now?", target_new="Al", subject="Acme", id="other"),
+                Edit(prompt="Who leads Acme?", target_new="Jo", subject="Acme", id="own"),
+                Edit(prompt="Where is Oslo?", target_new="Spain", subject="Oslo", id="oslo"),
+            ]
+        )
+        retriever = memory.as_retriever(gate=SimilarityGate(0.6))
+        explained = retriever.explain("Who leads Acme? Where is Oslo?")
+        reasons = {one.edit.id: one.reason for one in explained.judgements}
+        assert "word for word" in reasons["other"]
+
+
 def test_every_question_gets_its_best_edit_before_another_gets_its_second() -> None:
     with EditMemory.open(":memory:", embeddings=BagOfWordsEmbeddings(dim=512)) as memory:
         memory.add_edits(

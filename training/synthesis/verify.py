@@ -80,16 +80,16 @@ def fault_of(draft: Draft, edit: Edit, *, old: str | None = None) -> str | None:
 
 
 def verdict_of(reply: str) -> str | None:
-    """Return why a judge refuses a draft; None if it accepts.
+    r"""Return why a judge refuses a draft; None if it accepts.
 
     Anything that does not begin with a clear yes is a refusal.
 
     Example:
-        >>> verdict_of("Yes."), verdict_of("No. It names another person.")
+        >>> verdict_of("Yes\nIt does."), verdict_of("No. It names another person.")
         (None, 'It names another person.')
     """
     words = reply.strip()
-    first, _, rest = words.partition(" ")
+    first, rest = (*words.split(maxsplit=1), "", "")[:2]
     if first.strip(".,:;!*\"'").casefold() == "yes":
         return None
     if first.strip(".,:;!*\"'").casefold() == "no":

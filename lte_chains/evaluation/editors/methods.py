@@ -78,7 +78,9 @@ class Resources:
         if wrong := sorted(set(self.settings) - set(usable)):
             raise ConfigError(f"there are no settings of {wrong}: give some of {usable}")
 
-    def config(self, method: str, kind: type[_Config]) -> _Config | None:
+    def config(
+        self, method: str, kind: type[_Config], *, default: _Config | None = None
+    ) -> _Config | None:
         """Return a method's configuration; None, which stands for its default, if none is given.
 
         Raises:
@@ -86,7 +88,7 @@ class Resources:
         """
         if method not in self.settings:
             return None
-        return configured(kind, self.settings[method], method=method)
+        return configured(kind, self.settings[method], method=method, default=default)
 
     @property
     def texts(self) -> list[str] | None:
@@ -189,7 +191,7 @@ def _ft_l(given: Resources) -> Editor:
     from lte_chains.evaluation.editors.fine_tuning import FineTuningConfig
     from lte_chains.evaluation.editors.ft_l import FtL
 
-    return FtL(given.base, given.config("ft-l", FineTuningConfig))
+    return FtL(given.base, given.config("ft-l", FineTuningConfig, default=FtL.default))
 
 
 def _ft_m(given: Resources) -> Editor:

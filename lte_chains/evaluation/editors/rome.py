@@ -39,8 +39,10 @@ class Rome(KeyEditor):
     """Rank-one model editing (ROME, arXiv 2202.05262, sections 3.1 and 4).
 
     W' = W + Λ (C⁻¹k*)ᵀ with Λ = (v* − Wk*) / ((C⁻¹k*)ᵀk*): the matrix now maps
-    the subject's key k* to the value v*, and others as little as may be. Several
-    edits are made one after the other.
+    the subject's key k* to the value v*, and others as little as may be. k* is a
+    mean over several beginnings, and v* is what the matrix made of it plus the
+    change that was found to say the target after each of them. Several edits are
+    made one after the other.
 
     Example:
         >>> from lte_chains.edit import Edit
@@ -93,12 +95,7 @@ class Rome(KeyEditor):
         [matrix] = self.matrices
         located = locate(self.model, edit, self.config.beginnings)
         key = keys_at(module, matrix, located).mean(dim=0)
-        change = self.config.search.change(self.model, module, matrix.layer, edit, located)
-        # v* is what the layer wrote after the first beginning, and the change; its key may be
-        # another than k*, which is a mean.
-        first = keys_at(module, matrix, located[:1])[0]
-        weight = matrix.value.detach().float()
-        return key, change + weight @ first - weight @ key
+        return key, self.config.search.change(self.model, module, matrix.layer, edit, located)
 
     def _inverse_moment(self, key: torch.Tensor) -> torch.Tensor:
         assert self._inverse is not None  # edit() has prepared it

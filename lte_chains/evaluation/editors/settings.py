@@ -39,7 +39,9 @@ def read_settings(path: str | Path) -> Settings:
     return content
 
 
-def configured(kind: type[_Config], values: Mapping[str, Any], *, method: str) -> _Config:
+def configured(
+    kind: type[_Config], values: Mapping[str, Any], *, method: str, default: _Config | None = None
+) -> _Config:
     """Make a method's configuration of some values; the others keep their defaults.
 
     Args:
@@ -47,6 +49,7 @@ def configured(kind: type[_Config], values: Mapping[str, Any], *, method: str) -
         values: By the names of its fields; a field that is itself a configuration takes a
             mapping.
         method: What the error message calls it.
+        default: The method's own defaults, where they are not those of `kind`.
 
     Raises:
         ConfigError: There is no such field, or a value does not suit it.
@@ -56,13 +59,14 @@ def configured(kind: type[_Config], values: Mapping[str, Any], *, method: str) -
         >>> configured(FineTuningConfig, {"steps": 40}, method="ft-m").steps
         40
     """
-    default = kind()
+    default = kind() if default is None else default
     unknown = sorted(_unknown(default, values))
     if unknown:
         known = sorted(field.name for field in fields(default))  # type: ignore[arg-type]
         raise ConfigError(f"{method} has no settings {unknown}: use some of {known}")
+    own = {field.name: getattr(default, field.name) for field in fields(default)}  # type: ignore[arg-type]
     try:
-        return TypeAdapter(kind).validate_python(dict(values))
+        return TypeAdapter(kind).validate_python({**own, **values})
     except ValidationError as error:
         mistakes = "; ".join(
             f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in error.errors()

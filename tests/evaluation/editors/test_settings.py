@@ -29,6 +29,7 @@ def test_settings_reach_the_editors_and_the_rest_stays_default(tmp_path):
     )
     assert (rome.config.depth, rome.config.search.largest, rome.config.search.steps) == (0, 20, 25)
     assert (lora.config.rank, ft_l.config.steps) == (3, 7)
+    assert (ft_l.config.largest_change, ft_m.config.largest_change) == (5e-3, None)
     assert ike.demonstrations == 1
     assert ft_m.config == type(ft_m).default
 

@@ -65,6 +65,8 @@ def test_a_reply_without_drafts_says_what_is_missing(reply, message):
         ("**yes**, it does", None),
         ("No: it is off.", "it is off."),
         ("no", "the judge said no"),
+        ("Yes\nBecause it says so.", None),
+        ("No.\nIt is off.", "It is off."),
         ("Perhaps", "neither yes nor no"),
         ("", "neither yes nor no"),
     ],
