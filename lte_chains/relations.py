@@ -5,8 +5,8 @@ earlier ones untrue: another award takes none away. Where people change the one
 value that holds now (employer, residence, spouse, party), a relation is not
 here, nor where its plain name is mostly asked as having one answer (occupation,
 founder); their plurals are, for who says "occupations" means several, and so
-are some Wikidata properties that are used with many values, under their labels too. What the list gets
-wrong, `Edit(many_valued=True)` or `many_valued=False` puts right.
+are some Wikidata properties that are used with many values, under their labels too.
+What the list gets wrong, `Edit(many_valued=True)` or `many_valued=False` puts right.
 """
 
 from __future__ import annotations

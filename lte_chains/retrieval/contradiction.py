@@ -176,9 +176,9 @@ def _suspects(place: int, text: str, edit: Edit) -> Iterator[_Suspect]:
     for sentence in _sentences(text):
         name = next((n for n in names if find_whole_name(words_of(sentence), n)), None)
         said = sentence
-        if name is None and before is not None:
-            said = _PRONOUN.sub(lambda found, name=before: _named(name, found[1]), sentence)
-            name = before if said != sentence else None
+        pronoun = _PRONOUN.match(sentence)
+        if name is None and before is not None and pronoun:
+            name, said = before, _named(before, pronoun[1]) + sentence[pronoun.end() :]
         before = name
         if name is None or _PAST.search(sentence):
             continue
@@ -199,8 +199,8 @@ def _telling(text: str, edit: Edit, old: Sequence[str]) -> Iterator[str]:
             yield sentence
 
 
-def _sentences(text: str) -> Iterator[str]:
-    return (part.strip() for part in _SENTENCE_END.split(text))
+def _sentences(text: str) -> list[str]:
+    return [part.strip() for part in _SENTENCE_END.split(text)]
 
 
 def _named(name: str, pronoun: str) -> str:
