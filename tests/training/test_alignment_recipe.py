@@ -25,6 +25,15 @@ def test_every_shipped_recipe_is_valid_and_named_as_its_file() -> None:
     assert [read_recipe(name).name for name in shipped_recipes()] == shipped_recipes()
 
 
+def test_the_embedded_models_card_names_the_recipes_that_it_was_made_by() -> None:
+    card = Path(__file__).parents[2] / "lte_chains" / "assets" / "lte-tiny" / "README.md"
+    text = card.read_text(encoding="utf-8")
+    for recipe in map(read_recipe, ("lte-tiny-first", "lte-tiny")):
+        assert recipe.digest in text
+        assert recipe.data is not None
+        assert all(source.sha256 and source.sha256 in text for source in recipe.data.sources)
+
+
 @pytest.mark.parametrize("family", ["llama2-chat-7b", "qwen-chat-7b"])
 def test_the_7b_recipes_hold_the_published_settings(family: str) -> None:
     full, lora = read_recipe(f"{family}-full"), read_recipe(f"{family}-lora")
