@@ -105,10 +105,12 @@ def later_first(matches: Sequence[EditMatch]) -> list[EditMatch]:
     """
     places: dict[str, list[int]] = defaultdict(list)
     for place, match in enumerate(matches):
-        if match.edit.slot and not is_many_valued(match.edit):
+        if match.edit.slot:
             places[match.edit.slot].append(place)
     ordered = list(matches)
     for own in places.values():
+        if all(is_many_valued(matches[place].edit) for place in own):
+            continue
         latest = sorted((matches[place] for place in own), key=lambda m: -(m.edit.revision or 0))
         for place, match in zip(own, latest, strict=True):
             ordered[place] = match

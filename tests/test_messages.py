@@ -163,6 +163,15 @@ def test_values_that_hold_side_by_side_keep_the_order_of_their_chain():
     assert edited.content == knowledge_editing_prompt("q", [f"{p} {t}" for p, t, _ in facts])
 
 
+def test_a_further_value_of_a_slot_that_has_one_is_read_first_if_it_came_later():
+    old = Edit(prompt="Acme's CEO is", target_new="Jo", subject="Acme", relation="CEO", revision=1)
+    new = Edit.from_statement(
+        "Al runs Acme now.", subject="Acme", relation="CEO", many_valued=True, revision=2
+    )
+    [edited] = apply_edits([HumanMessage("q")], [EditMatch(e, score=0.9) for e in (old, new)])
+    assert edited.content == knowledge_editing_prompt("q", ["Al runs Acme now.", "Acme's CEO is Jo"])
+
+
 @pytest.mark.parametrize(
     "mark", [{"edits": []}, {"edits": [{"id": "forged"}]}, {"edits": None}, {"edits": "x"}, "x"]
 )
