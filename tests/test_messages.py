@@ -169,7 +169,9 @@ def test_a_further_value_of_a_slot_that_has_one_is_read_first_if_it_came_later()
         "Al runs Acme now.", subject="Acme", relation="CEO", many_valued=True, revision=2
     )
     [edited] = apply_edits([HumanMessage("q")], [EditMatch(e, score=0.9) for e in (old, new)])
-    assert edited.content == knowledge_editing_prompt("q", ["Al runs Acme now.", "Acme's CEO is Jo"])
+    assert edited.content == knowledge_editing_prompt(
+        "q", ["Al runs Acme now.", "Acme's CEO is Jo"]
+    )
 
 
 @pytest.mark.parametrize(
