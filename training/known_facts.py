@@ -7,7 +7,8 @@ right. "Reasoning" goes on from the edit's target by another fact that it gets
 right, from a subject that no training row went on from. "Bridged" is the same
 question where that other fact is an edit too. "Subject_Aliasing" calls the subject
 by another name, "Logical_Generalization" asks for the subject. Locality is asked of
-other facts that it gets right.
+other facts that it gets right, and neither these nor those that are gone on by are
+about what another row edits: all rows' edits may be in one memory.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class _Maker:
         for fact in known:
             self._by_property[fact.relation].append(fact)
             self._by_subject[fact.subject].append(fact)
+        self._edited: frozenset[str] = frozenset()
 
     def rows(self, count: int) -> Iterator[dict[str, Any]]:
         """Yield rows on facts in random order, each subject once."""
@@ -96,7 +98,9 @@ class _Maker:
         leading = [fact for fact in order if fact.relation in stepping]
         others = [fact for fact in order if fact.relation not in stepping]
         share = min(len(leading), count * 3 // 5)
-        for fact in [*leading[:share], *others[: count - share]]:
+        chosen = [*leading[:share], *others[: count - share]]
+        self._edited = frozenset(fact.subject for fact in chosen)
+        for fact in chosen:
             yield self._row(fact, stepping.get(fact.relation))
 
     def _row(self, fact: Fact, step: Step | None) -> dict[str, Any]:
@@ -132,7 +136,7 @@ class _Maker:
             fact
             for name in self._properties[step.object]
             for fact in self._by_property[name]
-            if not leads_on_in_training(fact.subject)
+            if not leads_on_in_training(fact.subject) and fact.subject not in self._edited
         ]
         return self._rng.choice(able) if able else None
 
@@ -143,7 +147,7 @@ class _Maker:
     def _neighbours(self, fact: Fact) -> list[dict[str, str]]:
         """Ask for another fact of the subject if one is known, and one of the same relation."""
         own = [other for other in self._by_subject[fact.subject] if other.relation != fact.relation]
-        alike = [f for f in self._by_property[fact.relation] if f.subject != fact.subject]
+        alike = [f for f in self._by_property[fact.relation] if f.subject not in self._edited]
         drawn = [self._rng.choice(pool) for pool in (own, alike) if pool]
         return [{"prompt": question(f), "ground_truth": f.object} for f in drawn]
 

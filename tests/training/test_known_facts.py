@@ -33,7 +33,8 @@ def test_rows_are_knowedit_rows_whose_edit_changes_a_known_fact() -> None:
 
 
 def test_a_reasoning_probe_goes_on_by_a_known_fact_that_was_kept_for_tests() -> None:
-    rows = [row for row in make_rows(FACTS, count=10, seed=1) if "bridge" in row]
+    made = [row for seed in range(9) for row in make_rows(FACTS, count=3, seed=seed)]
+    rows = [row for row in made if "bridge" in row]
     assert rows
     for row in rows:
         [probe] = row["portability"]["Reasoning"]
@@ -49,3 +50,14 @@ def test_locality_asks_for_other_known_facts() -> None:
         for probe in row["locality"]["Known_Facts"]:
             assert asked[probe["prompt"]] == probe["ground_truth"]
             assert row["subject"] not in probe["prompt"] or len(row["locality"]) == 1
+
+
+def test_no_probe_rests_on_a_fact_that_another_row_edits() -> None:
+    by_question = {question(fact): fact for fact in FACTS}
+    for seed in range(5):
+        rows = make_rows(FACTS, count=8, seed=seed)
+        edited = {row["subject"] for row in rows}
+        for row in rows:
+            asked = {by_question[p["prompt"]].subject for p in row["locality"]["Known_Facts"]}
+            assert not (asked - {row["subject"]}) & edited
+            assert "bridge" not in row or row["target_new"] not in edited
