@@ -105,6 +105,25 @@ def replaced_name(text: str, name: str, other: str) -> str | None:
     return "".join([*parts, text[done:]]) if parts else None
 
 
+def place_of_name(text: str, name: str, *, after: int = 0) -> tuple[int, int] | None:
+    """Return where a text first names something, whatever the case; None if it does not.
+
+    Args:
+        text: The text.
+        name: The name, which must begin and end where words do.
+        after: Where in the text is begun to look.
+
+    Example:
+        >>> place_of_name("The nationality of Ali is", "ali"), place_of_name("nationality", "Ali")
+        ((19, 22), None)
+    """
+    for found in re.finditer(f"(?=((?i:{re.escape(name)})))", text):
+        start, end = found.span(1)
+        if start >= after and start < end and _is_apart(text, start, end):
+            return start, end
+    return None
+
+
 def _is_apart(text: str, start: int, end: int) -> bool:
     """Tell whether a part of a text begins and ends where words do."""
     opens = is_unspaced(text[start]) or _WORD_BEFORE.match(text, start) is None

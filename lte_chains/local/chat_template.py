@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, ToolMessage
 
 from lte_chains.errors import ConfigError, ModelError
 
@@ -37,6 +37,60 @@ def encode_chat(tokenizer: Any, messages: Sequence[BaseMessage]) -> list[int]:
         ConfigError: There are no messages, or one holds something other than text.
         ModelError: The chat template refuses the conversation.
     """
+    return [
+        token
+        for piece in _pieces(tokenizer, messages)
+        for token in tokenizer(piece, add_special_tokens=False)["input_ids"]
+    ]
+
+
+def place_in_chat(tokenizer: Any, question: str, end: int) -> int:
+    """Return the place, among the ids of a question's chat, of the question's character `end` - 1.
+
+    Only the question itself is looked at, never what the template writes around it.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer with a chat template.
+        question: What a user asks.
+        end: How many of its characters have been read with that token.
+
+    Raises:
+        ModelError: The chat template refuses the conversation.
+    """
+    pieces = _pieces(tokenizer, [HumanMessage(question)])
+    left = _beginning(tokenizer, "".join(pieces), question) + end
+    place = 0
+    for piece in pieces:
+        if left <= len(piece):
+            return max(0, place + _tokens_up_to(tokenizer, piece, left) - 1)
+        left -= len(piece)
+        place += len(tokenizer(piece, add_special_tokens=False)["input_ids"])
+    return place - 1
+
+
+def _beginning(tokenizer: Any, rendered: str, question: str) -> int:
+    """Return where a question begins in its rendered chat; templates may strip it."""
+    mark = _MARKS[0]
+    opening = len(_render(tokenizer, [{"role": "user", "content": mark}]).partition(mark)[0])
+    if rendered.startswith(question, opening):
+        return opening
+    stripped = question.strip()
+    at = opening if rendered.startswith(stripped, opening) else rendered.rfind(stripped)
+    return at - (len(question) - len(question.lstrip()))
+
+
+def _tokens_up_to(tokenizer: Any, piece: str, end: int) -> int:
+    """Return how many tokens have been read with the character `end` - 1 of a text."""
+    if not tokenizer.is_fast:
+        return len(tokenizer(piece[:end], add_special_tokens=False)["input_ids"])
+    found = tokenizer(piece, add_special_tokens=False, return_offsets_mapping=True)
+    spans = enumerate(found["offset_mapping"], 1)
+    # One character may be several tokens, of the same span: it is read with the last of them.
+    return max((count for count, (begin, stop) in spans if begin < min(stop, end)), default=1)
+
+
+def _pieces(tokenizer: Any, messages: Sequence[BaseMessage]) -> list[str]:
+    """Render a conversation, in pieces that are to be encoded on their own."""
     if not messages:
         raise ConfigError("there are no messages to answer: give at least one")
     turns = [_as_turn(message) for message in messages]
@@ -46,12 +100,7 @@ def encode_chat(tokenizer: Any, messages: Sequence[BaseMessage]) -> list[int]:
         turn["content"] = control.sub(
             lambda found: f"{found[0][0]}{mark}{found[0][1:]}", turn["content"]
         )
-    rendered = _render(tokenizer, turns)
-    return [
-        token
-        for piece in rendered.split(mark)
-        for token in tokenizer(piece, add_special_tokens=False)["input_ids"]
-    ]
+    return _render(tokenizer, turns).split(mark)
 
 
 def _render(tokenizer: Any, turns: list[dict[str, Any]]) -> str:

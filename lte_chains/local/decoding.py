@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.exceptions import ContextOverflowError
 
 from lte_chains.errors import ConfigError, ModelError
-from lte_chains.local.chat_template import encode_chat
+from lte_chains.local.chat_template import encode_chat, place_in_chat
 from lte_chains.local.completion import Completion, GenerationSettings
 from lte_chains.local.shared_prefix import positions_in, read_once, shared_length
 
@@ -76,6 +76,11 @@ class Decoder:
         """Return the ids of a text as it stands, without a template."""
         with self._tokenizer_lock:
             return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def place_of(self, question: str, end: int) -> int:
+        """Return the place, in a question's `encode`, of the token with its character `end` - 1."""
+        with self._tokenizer_lock:
+            return place_in_chat(self.tokenizer, question, end)
 
     def start(self, prompt: Sequence[int], settings: GenerationSettings) -> Completion:
         """Return an empty answer to `prompt`, for `run` to write."""

@@ -49,7 +49,9 @@ def locate(model: LocalChatModel, edit: Edit, beginnings: Sequence[str]) -> list
     for beginning in beginnings:
         prompt = f"{beginning}{edit.prompt}"
         row = encode_row(model, prompt, edit.target_new)
-        found.append(Located(row, last_place_of(model, prompt, edit.subject)))
+        # A beginning may hold the subject by chance.
+        place = last_place_of(model, prompt, edit.subject, after=len(beginning))
+        found.append(Located(row, place))
     return found
 
 

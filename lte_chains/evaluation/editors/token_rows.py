@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from torch.nn import functional
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError
 from lte_chains.models import LocalChatModel, PromptTooLongError
+from lte_chains.word_edges import place_of_name
 
 _IGNORED = -100
 
@@ -135,21 +137,34 @@ def require_prompts(edits: Iterable[Edit]) -> None:
             )
 
 
-def last_place_of(model: LocalChatModel, prompt: str, subject: str | None) -> int:
+def last_place_of(
+    model: LocalChatModel, prompt: str, subject: str | None, *, after: int = 0
+) -> int:
     """Return the place of the subject's last token in the encoded prompt.
 
-    If the prompt does not name its subject, that is the question's last token:
-    what a model knows of a subject it can only have gathered there.
+    The prompt's first mention of the subject counts: of its whole name or, where
+    words are declined or composed, of a word that begins with it. If there is none,
+    that is the question's last token: what a model knows of a subject it can only
+    have gathered there. What the chat template writes around the prompt never counts.
+
+    Args:
+        model: The model.
+        prompt: The question.
+        subject: Whom or what it is about.
+        after: Where in the prompt is begun to look: behind what was put before it.
     """
-    decoder = model.weights.decoder
-    ids = decoder.encode([HumanMessage(prompt)])
-    name = subject if subject and subject.casefold() in prompt.casefold() else prompt.rstrip()
-    wanted = name.casefold()
-    for end in range(1, len(ids) + 1):
-        read = decoder.tokenizer.decode(ids[:end], clean_up_tokenization_spaces=False)
-        if wanted in read.casefold():
-            return end - 1
-    return len(ids) - 1
+    end = len(prompt.rstrip())
+    if subject and subject.strip():
+        end = _end_of_name(prompt, subject.strip(), after) or end
+    return model.weights.decoder.place_of(prompt, end)
+
+
+def _end_of_name(prompt: str, name: str, after: int) -> int | None:
+    found = place_of_name(prompt, name, after=after)
+    if found is not None:
+        return found[1]
+    begun = re.compile(rf"(?i:(?<!\w){re.escape(name)})").search(prompt, after)
+    return None if begun is None else begun.end()
 
 
 def _end_token(model: LocalChatModel) -> int:

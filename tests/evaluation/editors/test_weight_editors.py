@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from langchain_core.messages import HumanMessage
 
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError
@@ -21,7 +20,7 @@ from lte_chains.evaluation.editors.mend import Mend
 from lte_chains.evaluation.editors.rome import Rome, RomeConfig
 from lte_chains.evaluation.editors.structure import UneditableModelError
 from lte_chains.evaluation.editors.texts import key_texts
-from lte_chains.evaluation.editors.token_rows import Batch, encode_edit, last_place_of
+from lte_chains.evaluation.editors.token_rows import Batch, encode_edit
 from lte_chains.evaluation.editors.value_search import Tails, ValueSearch
 from lte_chains.evaluation.editors.weights import opened
 from lte_chains.models import PromptTooLongError, load_model
@@ -266,18 +265,6 @@ def test_instruct_edit_reads_another_prompt_than_mend(folder):
     assert told.ids[told.start :] == plain.ids[plain.start :]
     with pytest.raises(ConfigError, match="task is 'odd'"):
         instructed.rows([Edit(prompt="x", target_new="y", metadata={"task": "odd"})])
-
-
-def test_the_subjects_last_token_is_found(folder):
-    model = fresh("llama", folder)
-    place = last_place_of(model, "The CEO of Acme is", "Acme")
-    decoder = model.weights.decoder
-    ids = decoder.encode([HumanMessage("The CEO of Acme is")])
-    assert decoder.tokenizer.decode(ids[: place + 1]).endswith("Acme")
-    # A subject that the prompt does not name: the end of the question.
-    assert decoder.tokenizer.decode(
-        ids[: last_place_of(model, "The CEO of Acme is", "Globex") + 1]
-    ).endswith("is")
 
 
 @pytest.mark.parametrize("method", MAKERS)
