@@ -27,6 +27,7 @@ from lte_chains.evaluation.editors.asking import answer, force
 from lte_chains.evaluation.editors.base import Route
 from lte_chains.evaluation.environment import environment
 from lte_chains.evaluation.free_text import fluency
+from lte_chains.evaluation.identity import digest_of_files, identity_of
 from lte_chains.evaluation.judging import (
     Said,
     judge_forced,
@@ -317,27 +318,13 @@ def _settings(
     """Return what the rows' results depend on; the methods may grow from run to run."""
     return {
         "data": str(data),
+        "content": digest_of_files([data]),
         "rows": rows,
-        "model": _name(resources.model),
-        "base": _name(resources.base),
+        **identity_of(resources),
         "regime": str(config.regime),
-        "k": resources.k,
-        "gate": _gate_name(resources),
-        "train_rows": len(resources.train),
-        "settings": resources.settings,
         "seed": config.seed,
         "fluency_rows": config.fluency_rows,
     }
-
-
-def _gate_name(resources: Resources) -> str | None:
-    if resources.ungated:
-        return "none"
-    return None if resources.gate is None else type(resources.gate).__name__
-
-
-def _name(model: Any) -> str:
-    return str(getattr(model, "model_name", None) or model.get_name())
 
 
 def _with_time_ratios(figures: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

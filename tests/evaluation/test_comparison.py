@@ -216,6 +216,29 @@ def test_teacher_forced_scores_agree_with_raw_logits(base, data):
     )
 
 
+@pytest.mark.parametrize("changed", ["content", "train", "embedder", "editors", "weights"])
+def test_results_of_something_else_are_not_gone_on_from(base, data, tmp_path, changed):
+    (tmp_path / "editors").mkdir()
+    trained = tmp_path / "editors" / "editor.json"
+    trained.write_text("1")
+    given = {"trained": tmp_path / "editors", "train": [parse_case(ROWS[0])]}
+    results = tmp_path / "results"
+    compare_methods(data, _resources(base, **given), _config("ice"), results=results)
+    if changed == "content":
+        data.write_text(data.read_text().replace("Jane Doe", "John Doe"))
+    elif changed == "train":
+        given["train"] = [parse_case(ROWS[1])]
+    elif changed == "embedder":
+        given["embeddings"] = _Words()
+        given["embeddings"].fingerprint = "another"
+    elif changed == "editors":
+        trained.write_text("2")
+    else:
+        given["model"] = load_model(tiny_llama(), adapter=tiny_adapter())
+    with pytest.raises(ConfigError, match=f"another run .*{changed}.* differ"):
+        compare_methods(data, _resources(base, **given), _config("ice"), results=results)
+
+
 def test_a_method_that_cannot_run_is_found_before_the_first_edit(base, data, tmp_path):
     with pytest.raises(ConfigError, match="align editors"):
         compare_methods(data, _resources(base), _config("lte", "mend"), results=tmp_path)
