@@ -297,6 +297,7 @@ class _EditAndAsk:
         return cls(original, OwnMeasures(Unedited(resources.base), cases), config)
 
     def __call__(self, editor: Editor, group: Sequence[Numbered]) -> list[Row]:
+        self.own.take_before(row for row, _ in group)
         with metered() as cost:
             places = self.config.regime.insert(editor, [case.edit for _, case in group])
         rows = judged_rows(
