@@ -192,6 +192,22 @@ def test_a_serac_for_something_else_is_refused(tmp_path):
         Serac.load(base, tmp_path / "nothing", embeddings=_Words())
 
 
+def test_no_edits_change_nothing(models):
+    base, counterfactual = models
+    editors = [
+        InContext(base, embeddings=_Words()),
+        Ike(base, CASES, embeddings=_Words()),
+        Serac(base, counterfactual, _axes(np.zeros((2, 1024))), embeddings=_Words()),
+        Lte(base, embeddings=_Words()),
+    ]
+    for editor in editors:
+        editor.edit([])
+        assert _read(editor, "Zebras?") == (base, "Zebras?")
+        editor.edit([ACME])
+        editor.edit([])
+        assert "Jane Doe" in _read(editor, "The CEO of Acme is")[1]
+
+
 def test_a_question_too_long_for_the_model_has_the_empty_answer():
     model = load_model(tiny_llama(), max_new_tokens=8)
     editor = InContext(model, embeddings=_Words())
