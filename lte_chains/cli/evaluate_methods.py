@@ -138,7 +138,14 @@ def _jobs(*models: str | None) -> int:
 
 def decay(
     data: Annotated[
-        Path, typer.Option("--data", help="A KnowEdit file.", exists=True, dir_okay=False)
+        list[Path],
+        typer.Option(
+            "--data",
+            help="A KnowEdit file; may be repeated, until there are rows enough for the last "
+            "checkpoint.",
+            exists=True,
+            dir_okay=False,
+        ),
     ],
     model: ModelOption = "lte-tiny",
     methods: Annotated[
@@ -172,8 +179,8 @@ def decay(
     Example: lte-chains evaluate decay --data zsre.json --methods lte,ft-m,memit
     """
     from lte_chains.evaluation.decay import DecayConfig, compare_decay
+    from lte_chains.evaluation.decay_report import decay_tables, write_decay
     from lte_chains.evaluation.editors.opening import open_resources
-    from lte_chains.evaluation.report import decay_table, plot_decay
 
     try:
         numbers = tuple(int(part) for part in checkpoints.split(","))
@@ -197,18 +204,13 @@ def decay(
         results=results,
     )
     if results is not None:
-        for measure in ("edit_success", "locality"):
-            curves = {
-                method["title"]: [
-                    (point["edits"], point["all"][measure]) for point in method["curve"]
-                ]
-                for method in report["methods"].values()
-            }
-            plot_decay(curves, results / f"decay-{measure}.png", measure=measure.replace("_", " "))
+        for path in write_decay(report, results):
+            typer.echo(f"wrote {path}", err=True)
     if as_json:
         print_json(report)
         return
-    print_table(*decay_table(report))
+    for title, columns, rows in decay_tables(report):
+        print_table(title, columns, rows)
 
 
 def _paragraphs(path: Path | None, most: int = 200) -> list[str]:

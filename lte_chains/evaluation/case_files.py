@@ -86,6 +86,23 @@ def read_case_file(path: str | Path, *, limit: int | None = None) -> list[Case]:
     return found
 
 
+def read_case_files(paths: Iterable[str | Path], *, limit: int | None = None) -> list[Case]:
+    """Read the rows of several files, one file after the other; see `read_case_file`.
+
+    Raises:
+        DataError: A file cannot be read.
+        ConfigError: The limit is not positive, or there are no files.
+    """
+    found: list[Case] = []
+    for path in paths:
+        if limit is not None and found and len(found) >= limit:
+            break
+        found += read_case_file(path, limit=None if limit is None else limit - len(found))
+    if not found:
+        raise ConfigError("there are no files to read rows from: give at least one")
+    return found
+
+
 def layout_of(row: Any) -> Layout:
     """Return the layout of a row, by its fields; KnowEdit's own if no other fits.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,8 +27,10 @@ from lte_chains.evaluation.editors.asking import answer, force
 from lte_chains.evaluation.editors.base import Route
 from lte_chains.evaluation.environment import environment
 from lte_chains.evaluation.free_text import fluency
+from lte_chains.evaluation.identity import digest_of_files, identity_of
 from lte_chains.evaluation.judging import (
     Said,
+    failed,
     judge_forced,
     judge_generated,
     questions_of,
@@ -163,6 +165,7 @@ def judged_rows(
     *,
     config: ComparisonConfig,
     own: OwnMeasures | None = None,
+    left_out: Collection[int] = (),
 ) -> list[Row]:
     """Ask an edited model everything about some rows, and return each row's scores.
 
@@ -172,6 +175,7 @@ def judged_rows(
         original: What the model said before any edit.
         config: Batch size, and of how many rows free text is judged.
         own: Judges what is not about facts; nobody does if None.
+        left_out: Rows whose edits were too long to be made: they have failed.
     """
     cases = [case for _, case in numbered]
     said = ask(editor, cases, batch_size=config.batch_size)
@@ -185,9 +189,12 @@ def judged_rows(
         free = next(fluent) if row < config.fluency_rows else None
         if free is not None:
             generated["fluency"] = round(free, 2)
-        rows.append(
-            {"row": row, "generated": generated, "forced": judge_forced(case, said, original)}
-        )
+        forced = judge_forced(case, said, original)
+        if row in left_out:
+            generated, forced = failed(generated), failed(forced)
+        rows.append({"row": row, "generated": generated, "forced": forced})
+        if row in left_out:
+            rows[-1]["too_long"] = True
     return rows
 
 
@@ -290,9 +297,17 @@ class _EditAndAsk:
         return cls(original, OwnMeasures(Unedited(resources.base), cases), config)
 
     def __call__(self, editor: Editor, group: Sequence[Numbered]) -> list[Row]:
+        self.own.take_before(row for row, _ in group)
         with metered() as cost:
-            self.config.regime.insert(editor, [case.edit for _, case in group])
-        rows = judged_rows(editor, group, self.original, config=self.config, own=self.own)
+            places = self.config.regime.insert(editor, [case.edit for _, case in group])
+        rows = judged_rows(
+            editor,
+            group,
+            self.original,
+            config=self.config,
+            own=self.own,
+            left_out={group[place][0] for place in places},
+        )
         share = {"seconds": cost.seconds / len(group), "peak_mb": cost.peak_mb}
         return [{**row, **share} for row in rows]
 
@@ -317,27 +332,13 @@ def _settings(
     """Return what the rows' results depend on; the methods may grow from run to run."""
     return {
         "data": str(data),
+        "content": digest_of_files([data]),
         "rows": rows,
-        "model": _name(resources.model),
-        "base": _name(resources.base),
+        **identity_of(resources),
         "regime": str(config.regime),
-        "k": resources.k,
-        "gate": _gate_name(resources),
-        "train_rows": len(resources.train),
-        "settings": resources.settings,
         "seed": config.seed,
         "fluency_rows": config.fluency_rows,
     }
-
-
-def _gate_name(resources: Resources) -> str | None:
-    if resources.ungated:
-        return "none"
-    return None if resources.gate is None else type(resources.gate).__name__
-
-
-def _name(model: Any) -> str:
-    return str(getattr(model, "model_name", None) or model.get_name())
 
 
 def _with_time_ratios(figures: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from lte_chains.cases import Case
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.ability import Fact, known_facts, perplexity, recall
-from lte_chains.evaluation.case_files import read_case_file
+from lte_chains.evaluation.case_files import read_case_files
 from lte_chains.evaluation.comparison import (
     ComparisonConfig,
     Unedited,
@@ -20,12 +21,14 @@ from lte_chains.evaluation.comparison import (
     progress_bars,
     require_one_tokenizer,
 )
+from lte_chains.evaluation.decay_plan import Filling, Plan, plan_of, spread
 from lte_chains.evaluation.editors import METHODS, Resources, check_methods, make_editor
 from lte_chains.evaluation.editors.base import Editor
 from lte_chains.evaluation.environment import environment
+from lte_chains.evaluation.identity import digest_of_files, identity_of
 from lte_chains.evaluation.judging import Said
 from lte_chains.evaluation.regimes import Regime
-from lte_chains.evaluation.results_log import ResultsLog
+from lte_chains.evaluation.results_log import ResultsLog, Row
 from lte_chains.evaluation.summary import summarise
 
 _MEASURES = ("edit_success", "rephrase", "portability", "locality", "harmonic_mean")
@@ -44,14 +47,14 @@ class DecayConfig:
     """
 
     checkpoints: tuple[int, ...] = (1, 10, 100, 1000)
-    """After how many edits is asked."""
+    """How many edits are in the model when it is asked."""
     sequential: bool = True
-    """Whether edits come one by one, each on top of those before; else all of a checkpoint come
-    at once, to a model without any."""
+    """Whether a checkpoint's edits come one by one, each on top of those before; else at once."""
     watched: int = 50
-    """How many of the first edits are asked again at each checkpoint."""
+    """How many of a checkpoint's first edits are asked about when they are made, and again in
+    the end: retention, which only edits have that come one by one."""
     asked: int = 100
-    """How many of all edits are asked, evenly spread; the same questions would take ever longer."""
+    """How many rows are asked about, the same ones at every checkpoint."""
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -60,6 +63,11 @@ class DecayConfig:
             raise ConfigError(f"checkpoints={self.checkpoints}: use growing numbers from 1")
         if self.watched < 1 or self.asked < 1:
             raise ConfigError(f"watched={self.watched}, asked={self.asked}: use 1 or more")
+
+    def watched_of(self, filling: Filling) -> tuple[int, ...]:
+        """Return the first rows of a filling, if retention is measured of them."""
+        enough = self.sequential and len(filling.rows) >= self.watched
+        return filling.rows[: self.watched] if enough else ()
 
 
 def measure_decay(
@@ -71,54 +79,32 @@ def measure_decay(
     comparison: ComparisonConfig | None = None,
     at_checkpoint: Callable[[], dict[str, Any]] = dict,
 ) -> list[dict[str, Any]]:
-    """Make more and more edits, and ask at each checkpoint about all and about the first.
+    """Ask one method about the same rows after more and more edits.
 
-    The last checkpoint is cut to the number of rows. All edits are taken back in
-    the end.
+    Each checkpoint begins with a model without edits. One of fewer edits than rows are
+    asked about is repeated, with others of these rows, until all have been asked about.
+    The last checkpoint is cut to the number of rows.
 
     Args:
         editor: The method, prepared.
-        cases: The rows, in the order in which they are made.
+        cases: The rows.
         original: What the model says before any edit.
         config: How many, and when is asked.
         comparison: Batch size and seed.
-        at_checkpoint: Measures something more of the edited model, such as what else it can do.
+        at_checkpoint: Measures something more of the edited model, such as what else it can
+            do; once a checkpoint.
 
     Returns:
-        For each checkpoint ``edits``, ``all`` (scores of rows from the whole range) and
-        ``first`` (retention: scores of the first ones).
+        The curve: see `curve_of`.
     """
-    config = config or DecayConfig()
     settings = comparison or ComparisonConfig(fluency_rows=0)
-    curve: list[dict[str, Any]] = []
-    made = 0
-    try:
-        for checkpoint in _reached(config.checkpoints, len(cases)):
-            if not config.sequential:
-                editor.undo()
-                made = 0
-            fresh = [case.edit for case in cases[made:checkpoint]]
-            regime = Regime("sequential" if config.sequential else "batch", len(fresh))
-            regime.insert(editor, fresh)
-            made = checkpoint
-            numbered = list(enumerate(cases[:made]))
-            spread = _spread(numbered, config.asked)
-            first = numbered[: config.watched]
-            curve.append(
-                {
-                    "edits": made,
-                    "all": _scores(editor, spread, original, settings),
-                    "first": _scores(editor, first, original, settings),
-                    **at_checkpoint(),
-                }
-            )
-    finally:
-        editor.undo()
-    return curve
+    run = _Run(editor, cases, original, config or DecayConfig(), settings, at_checkpoint)
+    plan = plan_of(len(cases), run.config.checkpoints, run.config.asked)
+    return curve_of([run.measure(*checkpoint) for checkpoint in plan.items()], settings.seed)
 
 
 def compare_decay(
-    data: str | Path,
+    data: str | Path | Sequence[str | Path],
     resources: Resources,
     *,
     methods: Sequence[str] = ("all",),
@@ -129,54 +115,214 @@ def compare_decay(
 ) -> dict[str, Any]:
     """Let methods make more and more edits of the same rows, and measure what becomes of them.
 
-    Beside the edits, every checkpoint has ``recall``, of facts of the rows'
+    Beside the edits, every checkpoint has ``recall``, of facts of the asked rows'
     locality probes that the original model knows, and ``perplexity`` on held-out
     text, if there is any and the method edits weights.
 
     Args:
-        data: Rows in a layout of `read_case_file`.
+        data: Rows in a layout of `read_case_file`; of several files one after the other.
         resources: The models, and what methods need besides.
         methods: Names of methods; "all" stands for every one.
         config: How many edits, and when is asked.
         texts: Held-out text.
         limit: Use only so many rows, from the front.
-        results: A folder for the curves; methods that it has are not run again.
+        results: A folder for what is measured; checkpoints that it has are not run again.
+
+    Returns:
+        The report; ``cut`` names the checkpoints that there are not rows enough for.
 
     Raises:
-        DataError: The file cannot be read.
+        DataError: A file cannot be read.
         ConfigError: A method lacks what it needs, or `results` holds another run.
         UneditableModelError: A method cannot edit the model.
     """
     config = config or DecayConfig()
-    cases = read_case_file(data, limit=min(limit or config.checkpoints[-1], config.checkpoints[-1]))
+    files = [data] if isinstance(data, str | Path) else list(data)
+    most = config.checkpoints[-1]
+    cases = read_case_files(files, limit=min(limit or most, most))
     names = check_methods(list(methods))
     require_one_tokenizer(resources)
-    settings = {
-        "data": str(data),
-        "rows": len(cases),
-        "base": resources.base.model_name,
-        "decay": asdict(config),
-        "k": resources.k,
-        "texts": len(texts),
-        "settings": resources.settings,
-    }
+    settings = _settings(files, resources, config, rows=len(cases), texts=texts)
     log = ResultsLog(None if results is None else results / "decay.jsonl", settings)
-    base = Unedited(resources.base)
-    original = ask(base, cases, batch_size=ComparisonConfig().batch_size)
-    facts = known_facts(base, _facts(cases))
-    before = {"facts": len(facts), **_ability(base, "weights", resources, [], texts)}
+    plan = plan_of(len(cases), config.checkpoints, config.asked)
+    base, judged = Unedited(resources.base), ComparisonConfig(fluency_rows=0)
+    asked = [cases[row] for row in spread(len(cases), config.asked)]
+    facts = known_facts(base, _facts(asked))
+    before = {"facts": len(facts), **_ability(resources, [], texts, base, "weights")}
+    questioned = [cases[row] for row in _questioned(plan, config)]
+    original = ask(base, questioned, batch_size=judged.batch_size)
+    _measure_missing(
+        {name: {n: plan[n] for n in plan if n not in log.done(name)} for name in names},
+        resources,
+        partial(_Run, cases=cases, original=original, config=config, comparison=judged),
+        partial(_ability, resources, facts, texts),
+        log,
+    )
+    curves = {
+        name: {"title": METHODS[name].title, "curve": curve_of(log.of(name))} for name in names
+    }
+    return {
+        **settings,
+        "asked": len(asked),
+        "cut": [checkpoint for checkpoint in config.checkpoints if checkpoint > len(cases)],
+        "original": before,
+        "methods": curves,
+        **environment(),
+    }
+
+
+def curve_of(points: Sequence[Row], seed: int = 0) -> list[dict[str, Any]]:
+    """Sum up what a method's rows scored at each checkpoint, from the first to the last.
+
+    Args:
+        points: The checkpoints, with each row's results.
+        seed: Seed of the resampling.
+
+    Returns:
+        For each checkpoint ``edits``, ``all`` (scores of the asked rows, and their
+        ``difference`` to the first checkpoint row by row, with intervals) and ``first``
+        (retention: scores of the first edits in the end, ``when_made``, and the
+        ``difference``), which is None if fewer edits are made than are watched, or all
+        come at once. What else was measured stands beside them.
+    """
+    curve = []
+    for number, point in enumerate(points):
+        begun = points[0]["asked"] if number else []
+        rest = {key: point[key] for key in point.keys() - {"asked", "first", "method", "row"}}
+        scores = {"all": _scores(point["asked"], begun, seed), "first": None}
+        if point["first"]:
+            made, end = point["first"]["when_made"], point["first"]["in_the_end"]
+            scores["first"] = {
+                **_scores(end, made, seed),
+                "when_made": _scores(made, [], seed),
+            }
+        curve.append({**scores, **dict(sorted(rest.items()))})
+    return curve
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One method and its rows."""
+
+    editor: Editor
+    cases: Sequence[Case]
+    original: Said
+    config: DecayConfig
+    comparison: ComparisonConfig
+    at_checkpoint: Callable[[], dict[str, Any]] = dict
+    advance: Callable[[int], None] = lambda _: None
+
+    def measure(self, edits: int, fillings: Sequence[Filling]) -> Row:
+        """Make a checkpoint's edits, and return what is answered row by row."""
+        asked: list[Row] = []
+        left_out: set[int] = set()
+        more: dict[str, Any] = {}
+        for number, filling in enumerate(fillings):
+            try:
+                rows, first, too_long = self._fill(filling)
+                asked += rows
+                left_out |= too_long
+                if number == 0:
+                    more = {"first": first, **self.at_checkpoint()}
+            finally:
+                self.editor.undo()
+        return {"edits": edits, "asked": asked, "too_long": len(left_out), **more}
+
+    def _fill(self, filling: Filling) -> tuple[list[Row], Row | None, set[int]]:
+        """Make a filling's edits, and ask; of the first ones also before the others come.
+
+        Returns:
+            What became of the asked rows, what of the first ones, and whose edits are too long.
+        """
+        watched = self.config.watched_of(filling)
+        left_out = self._insert(watched)
+        when_made = self._judged(watched, left_out)
+        left_out |= self._insert(filling.rows[len(watched) :])
+        first = {"when_made": when_made, "in_the_end": self._judged(watched, left_out)}
+        return self._judged(filling.asked, left_out), first if watched else None, left_out
+
+    def _insert(self, rows: Sequence[int]) -> set[int]:
+        """Make rows' edits; returns the rows whose edits are too long."""
+        if not rows:
+            return set()
+        regime = Regime("sequential" if self.config.sequential else "batch", len(rows))
+        edits = [self.cases[row].edit for row in rows]
+        return {rows[i] for i in regime.insert(self.editor, edits, advance=self.advance)}
+
+    def _judged(self, rows: Sequence[int], left_out: Collection[int]) -> list[Row]:
+        if not rows:
+            return []
+        numbered = [(row, self.cases[row]) for row in rows]
+        return judged_rows(
+            self.editor, numbered, self.original, config=self.comparison, left_out=left_out
+        )
+
+
+def _measure_missing(
+    plans: Mapping[str, Plan],
+    resources: Resources,
+    start: Callable[..., _Run],
+    ability: Callable[..., dict[str, Any]],
+    log: ResultsLog,
+) -> None:
+    """Measure methods' checkpoints, and put them into the log.
+
+    Args:
+        plans: What each method still has to do.
+        resources: What the methods need.
+        start: Makes a method's run.
+        ability: Measures what else the model can do.
+        log: Gets each checkpoint as soon as it is done.
+    """
+    # What can be wrong with a method is found before hours are spent on others.
+    editors = {name: make_editor(name, resources) for name, plan in plans.items() if plan}
     with progress_bars() as progress:
-        task = progress.add_task("methods", total=len(names))
-        for name in names:
-            if not log.of(name):
-                editor = make_editor(name, resources)
-                editor.prepare()
-                ability = partial(_ability, editor, METHODS[name].changes, resources, facts, texts)
-                curve = measure_decay(editor, cases, original, config=config, at_checkpoint=ability)
-                log.add([{"method": name, "row": point["edits"], **point} for point in curve])
-            progress.advance(task)
-    curves = {name: {"title": METHODS[name].title, "curve": log.of(name)} for name in names}
-    return {**settings, "original": before, "methods": curves, **environment()}
+        bars = {
+            name: progress.add_task(METHODS[name].title, total=_edits_of(plans[name]))
+            for name in editors
+        }
+        for name, editor in editors.items():
+            editor.prepare()
+            run = start(
+                editor,
+                at_checkpoint=partial(ability, editor, METHODS[name].changes),
+                advance=partial(progress.advance, bars[name]),
+            )
+            for edits, fillings in plans[name].items():
+                shown = f"{METHODS[name].title}, {edits:,} edits"
+                progress.update(bars[name], description=shown)
+                log.add([{"method": name, "row": edits, **run.measure(edits, fillings)}])
+
+
+def _edits_of(plan: Plan) -> int:
+    return sum(len(filling.rows) for fillings in plan.values() for filling in fillings)
+
+
+def _settings(
+    files: Sequence[str | Path],
+    resources: Resources,
+    config: DecayConfig,
+    *,
+    rows: int,
+    texts: Sequence[str],
+) -> dict[str, Any]:
+    """Return what the results depend on; the methods may grow from run to run."""
+    return {
+        "data": [str(file) for file in files],
+        "content": digest_of_files(files),
+        "rows": rows,
+        **identity_of(resources),
+        "decay": asdict(config),
+        "texts": hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16] if texts else None,
+        "seed": ComparisonConfig().seed,
+    }
+
+
+def _questioned(plan: Plan, config: DecayConfig) -> list[int]:
+    """Return the rows that are asked about at some checkpoint."""
+    fillings = [filling for checkpoint in plan.values() for filling in checkpoint]
+    asked = {row for filling in fillings for row in filling.asked}
+    return sorted(asked | {row for filling in fillings for row in config.watched_of(filling)})
 
 
 def _facts(cases: Sequence[Case]) -> list[Fact]:
@@ -186,11 +332,7 @@ def _facts(cases: Sequence[Case]) -> list[Fact]:
 
 
 def _ability(
-    editor: Editor,
-    changes: str,
-    resources: Resources,
-    facts: Sequence[Fact],
-    texts: Sequence[str],
+    resources: Resources, facts: Sequence[Fact], texts: Sequence[str], editor: Editor, changes: str
 ) -> dict[str, Any]:
     """Measure what the model can do beside its edits; text is written by the weights alone."""
     found: dict[str, Any] = {"recall": recall(editor, facts)}
@@ -199,33 +341,11 @@ def _ability(
     return found
 
 
-def _reached(checkpoints: Sequence[int], rows: int) -> list[int]:
-    """Return the checkpoints that there are rows for; the last may be cut.
-
-    Example:
-        >>> _reached((1, 10, 100), 30)
-        [1, 10, 30]
-    """
-    return sorted({min(checkpoint, rows) for checkpoint in checkpoints})
-
-
-def _spread(items: Sequence[tuple[int, Case]], most: int) -> list[tuple[int, Case]]:
-    """Return at most so many items, evenly spread from the first to the last."""
-    if len(items) <= most:
-        return list(items)
-    if most == 1:
-        return [items[0]]
-    places = [round(i * (len(items) - 1) / (most - 1)) for i in range(most)]
-    return [items[place] for place in places]
-
-
-def _scores(
-    editor: Editor, numbered: Sequence[tuple[int, Case]], original: Said, config: ComparisonConfig
-) -> dict[str, Any]:
-    rows = judged_rows(editor, numbered, original, config=config)
-    figures = summarise([{**row, "seconds": 0.0} for row in rows], [], config.seed)
+def _scores(rows: Sequence[Row], reference: Sequence[Row], seed: int) -> dict[str, Any]:
+    figures = summarise([{**row, "seconds": 0.0} for row in rows], reference, seed)
     return {
         "rows": len(rows),
         **{name: figures[name] for name in _MEASURES},
         "intervals": figures["intervals"],
+        "difference": figures["difference"],
     }

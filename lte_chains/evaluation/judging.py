@@ -95,6 +95,21 @@ def judge_forced(case: Case, said: Said, original: Said) -> Scores:
     return _scores(case, accuracy, {"locality": (outside, agreement)})
 
 
+def failed(scores: Scores) -> Scores:
+    """Return the scores of a row whose edit could not be made: nothing of it counts as right.
+
+    What the edit must not change stays as it was judged.
+
+    Example:
+        >>> failed({"edit_success": 1.0, "portability.Reasoning": 1.0, "locality": 1.0})
+        {'edit_success': 0.0, 'portability.Reasoning': 0.0, 'locality': 1.0}
+    """
+    wrong = ("edit_success", "rephrase", "portability", "opinion", "sentiment", "erased")
+    return {
+        name: 0.0 if name.partition(".")[0] in wrong else score for name, score in scores.items()
+    }
+
+
 def harmonic(scores: Mapping[str, float | None]) -> float | None:
     """Return the harmonic mean of the four measures of `HARMONIC`, of those that there are.
 

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lte_chains.cases import Case
 from lte_chains.evaluation.editors.base import Editor
-from lte_chains.evaluation.special import divergence, erased, judge_sentiment
+from lte_chains.evaluation.special import (
+    divergence,
+    erased,
+    judge_sentiment,
+    log_likelihood,
+    reply_chances,
+)
 from lte_chains.models import LocalChatModel, PromptTooLongError
+
+if TYPE_CHECKING:
+    import torch
 
 OWN_MEASURES = ("opinion", "sentiment", "topic", "divergence", "erased")
 """Their names: of ConvSent the success with its two factors and the divergence elsewhere, of
 Sanitation the success."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Before:
+    """What the original model says of a row with an opinion."""
+
+    wanted: float
+    """How likely the wanted replies are."""
+    elsewhere: torch.Tensor | None
+    """The chances of a reply about something else; None if there is nothing else."""
 
 
 class OwnMeasures:
@@ -35,9 +57,21 @@ class OwnMeasures:
         self._original = original
         self._opinions = [place for place, case in enumerate(cases) if case.task == "opinion"]
         self._cases = cases
+        self._before: dict[int, _Before] = {}
+
+    def take_before(self, rows: Iterable[int]) -> None:
+        """Ask the original model about some rows; their edits must not be made yet.
+
+        A method may edit the very weights that the original answers with. What was taken
+        for other rows before is forgotten: it is large.
+        """
+        self._before = {}
+        for row in rows:
+            with suppress(PromptTooLongError):
+                self._take_before(row)
 
     def of(self, editor: Editor | None, row: int, case: Case, *, answer: str) -> dict[str, float]:
-        """Return a row's scores by measure.
+        """Return a row's scores by measure; of opinions, only after `take_before`.
 
         Args:
             editor: The method, with its edits applied.
@@ -49,27 +83,48 @@ class OwnMeasures:
             secrets = case.old_answers or ("",)
             found = [erased([answer], secrets=[secret]) for secret in secrets if secret]
             return {"erased": min(score or 0.0 for score in found)} if found else {}
-        if case.task != "opinion" or editor is None or self._original is None:
+        before = self._before.get(row)
+        if editor is None or before is None:
             return {}
         try:
-            return self._opinion(editor, self._original, row, case)
+            return self._opinion(editor, before, row, case)
         except PromptTooLongError:
             return {}
 
-    def _opinion(self, editor: Editor, original: Editor, row: int, case: Case) -> dict[str, float]:
+    def _take_before(self, row: int) -> None:
+        case, original = self._cases[row], self._original
+        if case.task != "opinion" or original is None:
+            return
+        if not _shows_logits(original, case.edit.prompt):
+            return
+        wanted = log_likelihood(original, case.edit.prompt, case.wanted)
+        other = self._elsewhere(row)
+        chances = None
+        if other is not None:
+            chances = reply_chances(original, other.edit.prompt, other.wanted[0])
+        self._before[row] = _Before(wanted, chances)
+
+    def _opinion(self, editor: Editor, before: _Before, row: int, case: Case) -> dict[str, float]:
         prompt = case.edit.prompt
-        if not (_shows_logits(editor, prompt) and _shows_logits(original, prompt)):
+        if not _shows_logits(editor, prompt):
             return {}
-        scores = judge_sentiment(editor, original, prompt, wanted=case.wanted, other=case.unwanted)
+        scores = judge_sentiment(
+            editor,
+            prompt,
+            wanted=case.wanted,
+            other=case.unwanted,
+            wanted_before=before.wanted,
+        )
         found = {
             "opinion": scores.success,
             "sentiment": scores.sentiment,
             "topic": scores.topic,
         }
-        elsewhere = self._elsewhere(row)
-        if elsewhere is not None:
-            reply = elsewhere.wanted[0]
-            found["divergence"] = divergence(editor, original, elsewhere.edit.prompt, reply)
+        other = self._elsewhere(row)
+        if other is not None and before.elsewhere is not None:
+            found["divergence"] = divergence(
+                editor, other.edit.prompt, other.wanted[0], before=before.elsewhere
+            )
         return found
 
     def _elsewhere(self, row: int) -> Case | None:

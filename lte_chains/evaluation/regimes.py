@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast
 
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError
-from lte_chains.evaluation.editors.base import Editor
+from lte_chains.evaluation.editors.base import Editor, EditTooLongError
 
 _Item = TypeVar("_Item")
 _KINDS = ("single", "batch", "sequential")
@@ -60,10 +60,45 @@ class Regime:
         """Divide rows into those that are in the model together, in their order."""
         return [list(items[at : at + self.size]) for at in range(0, len(items), self.size)]
 
-    def insert(self, editor: Editor, edits: Sequence[Edit]) -> None:
-        """Give edits to a method as the regime says."""
-        if self.kind != "sequential":
-            editor.edit(edits)
-            return
-        for edit in edits:
-            editor.edit([edit])
+    def insert(
+        self,
+        editor: Editor,
+        edits: Sequence[Edit],
+        *,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> set[int]:
+        """Give edits to a method as the regime says.
+
+        An edit that is too long for the method's model is left out; the others are made.
+
+        Args:
+            editor: The method.
+            edits: One group of edits.
+            advance: Is told how many are done after each call.
+
+        Returns:
+            The places of the edits that were left out.
+        """
+        sequential = self.kind == "sequential"
+        calls = [[edit] for edit in edits] if sequential else [edits]
+        left_out: set[int] = set()
+        made = 0
+        for call in calls:
+            left_out |= {made + place for place in _edit_what_fits(editor, call)}
+            made += len(call)
+            advance(len(call))
+        return left_out
+
+
+def _edit_what_fits(editor: Editor, edits: Sequence[Edit]) -> Sequence[int]:
+    """Make the edits that fit, and return the places of the others."""
+    try:
+        editor.edit(edits)
+    except EditTooLongError as error:
+        fitting = [edit for place, edit in enumerate(edits) if place not in error.places]
+        if len(fitting) == len(edits):  # it does not say which, and must not be asked for ever
+            raise
+        if fitting:
+            editor.edit(fitting)
+        return error.places
+    return ()

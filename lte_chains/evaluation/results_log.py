@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class ResultsLog:
             DataError: It is no such file.
         """
         self._path = path
-        self.rows: list[Row] = []
+        self._rows: dict[tuple[str, int], Row] = {}
         if path is None:
             return
         wanted = json.loads(json.dumps(settings))
@@ -47,9 +47,14 @@ class ResultsLog:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"settings": wanted}) + "\n", encoding="utf-8")
 
+    @property
+    def rows(self) -> list[Row]:
+        """All rows, each once."""
+        return list(self._rows.values())
+
     def add(self, rows: Sequence[Row]) -> None:
-        """Write rows; all of a group at once, so that none is half done."""
-        self.rows += rows
+        """Write rows; a group that was cut off halfway may be written again as a whole."""
+        self._keep(rows)
         if self._path is not None:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write("".join(f"{json.dumps(row)}\n" for row in rows))
@@ -62,13 +67,18 @@ class ResultsLog:
         """Return the numbers of the rows that a method has done."""
         return {int(row["row"]) for row in self.of(method)}
 
+    def _keep(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            self._rows[str(row["method"]), int(row["row"])] = row
+
     def _read(self, path: Path, wanted: Any) -> None:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines()
         try:
             found = json.loads(lines[0])["settings"]
             # A line that was cut off by the interruption is done again.
             whole = lines[1:-1] + [line for line in lines[1:][-1:] if _is_json(line)]
-            self.rows = [json.loads(line) for line in whole]
+            self._keep(json.loads(line) for line in whole)
         except (IndexError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path} is no log of results: {error}") from error
         apart = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
@@ -77,9 +87,8 @@ class ResultsLog:
                 f"{path} holds the results of another run (its {', '.join(apart)} differ): "
                 "name another folder, or remove that one"
             )
-        cut = len(self.rows) < len(lines) - 1
-        if cut:
-            path.write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
+        if len(whole) < len(lines) - 1 or not text.endswith("\n"):
+            path.write_text("\n".join([lines[0], *whole]) + "\n", encoding="utf-8")
 
 
 def _is_json(line: str) -> bool:

@@ -62,16 +62,22 @@ def sentiment_scores(
 
 
 def judge_sentiment(
-    editor: Editor, original: Editor, prompt: str, *, wanted: Sequence[str], other: Sequence[str]
+    editor: Editor,
+    prompt: str,
+    *,
+    wanted: Sequence[str],
+    other: Sequence[str],
+    wanted_before: float,
 ) -> SentimentScores:
     """Score an edited model's opinion in reply to a prompt.
 
     Args:
         editor: The method, with its edit applied.
-        original: The model before.
         prompt: What is asked.
         wanted: Replies with the opinion that was edited in.
         other: Replies with the opposite opinion.
+        wanted_before: The `log_likelihood` of the wanted ones, taken before the edit: the
+            model that is edited may be the only one there is.
 
     Raises:
         ConfigError: There are no replies, or the model shows no logits.
@@ -79,7 +85,7 @@ def judge_sentiment(
     return sentiment_scores(
         wanted_after=log_likelihood(editor, prompt, wanted),
         other_after=log_likelihood(editor, prompt, other),
-        wanted_before=log_likelihood(original, prompt, wanted),
+        wanted_before=wanted_before,
     )
 
 
@@ -98,19 +104,34 @@ def log_likelihood(editor: Editor, prompt: str, replies: Sequence[str]) -> float
     return sum(values) / len(values)
 
 
-def divergence(editor: Editor, original: Editor, prompt: str, reply: str) -> float:
+def divergence(editor: Editor, prompt: str, reply: str, *, before: torch.Tensor) -> float:
     """Return ConvSent's locality: KL(original ‖ edited) per token of a reply to another prompt.
 
     0 means that nothing changed.
 
+    Args:
+        editor: The method, with its edit applied.
+        prompt: What is asked.
+        reply: A reply.
+        before: Its `reply_chances`, taken before the edit.
+
     Raises:
-        ConfigError: A model shows no logits.
+        ConfigError: The model shows no logits.
     """
     import torch
 
-    before, after = (_chances(one, prompt, reply)[0] for one in (original, editor))
+    after = reply_chances(editor, prompt, reply)
     found = torch.nn.functional.kl_div(after, before, log_target=True, reduction="batchmean")
     return float(found)
+
+
+def reply_chances(editor: Editor, prompt: str, reply: str) -> torch.Tensor:
+    """Return the log-probabilities of what may stand at a reply's places, (tokens, vocabulary).
+
+    Raises:
+        ConfigError: The model shows no logits.
+    """
+    return _chances(editor, prompt, reply)[0]
 
 
 def erased(answers: Sequence[str], *, secrets: Sequence[str]) -> float | None:

@@ -26,7 +26,8 @@ def summarise(rows: Sequence[Row], reference: Sequence[Row], seed: int) -> dict[
     ``fluency``, ``teacher_forced``), ``own_measures`` of ConvSent and Sanitation where
     there are such rows (`OWN_MEASURES`), and ``harmonic_mean`` of the first four,
     ``intervals``, ``difference`` to the reference row by row with
-    its interval, ``seconds_per_edit`` and ``peak_mb``.
+    its interval, ``seconds_per_edit``, ``peak_mb``, and ``too_long``, the number of edits
+    that did not fit into the model's context and count as failed.
 
     Args:
         rows: The method's rows.
@@ -58,6 +59,7 @@ def summarise(rows: Sequence[Row], reference: Sequence[Row], seed: int) -> dict[
         else None,
         "seconds_per_edit": None if seconds is None else seconds / 1000,
         "peak_mb": max(peaks, default=None),
+        "too_long": sum(bool(row.get("too_long")) for row in rows),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import partial
 
 import pytest
@@ -15,10 +16,10 @@ from lte_chains.evaluation.comparison import ComparisonConfig, compare_methods
 from lte_chains.evaluation.editors import Resources
 from lte_chains.evaluation.editors.train_cases import apart_from, train_cases
 from lte_chains.evaluation.judging import targets_of
+from lte_chains.evaluation.plots import plot_decay
 from lte_chains.evaluation.regimes import Regime
 from lte_chains.evaluation.report import (
     comparison_tables,
-    plot_decay,
     to_markdown,
     write_report,
 )
@@ -216,6 +217,42 @@ def test_teacher_forced_scores_agree_with_raw_logits(base, data):
     )
 
 
+@pytest.mark.parametrize("regime", ["single", "batch:4", "sequential:4"])
+def test_a_row_whose_edit_is_too_long_has_failed_and_the_others_go_on(base, tmp_path, regime):
+    long = {"prompt": "The CEO of Hooli is", "target_new": "word " * 600, "subject": "Hooli"}
+    data = write_rows(tmp_path, [long, *ROWS])
+    config = _config("ft-m", regime=regime)
+    report = compare_methods(data, _resources(base), config, results=tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()[1:]]
+    assert [row.get("too_long", False) for row in rows] == [True, False, False, False]
+    assert rows[0]["generated"]["edit_success"] == rows[0]["forced"]["edit_success"] == 0
+    assert report["methods"]["ft-m"]["too_long"] == 1
+    assert "counted as failed: 1 edits of FT-M" in comparison_tables(report)[0][0]
+
+
+@pytest.mark.parametrize("changed", ["content", "train", "embedder", "editors", "weights"])
+def test_results_of_something_else_are_not_gone_on_from(base, data, tmp_path, changed):
+    (tmp_path / "editors").mkdir()
+    trained = tmp_path / "editors" / "editor.json"
+    trained.write_text("1")
+    given = {"trained": tmp_path / "editors", "train": [parse_case(ROWS[0])]}
+    results = tmp_path / "results"
+    compare_methods(data, _resources(base, **given), _config("ice"), results=results)
+    if changed == "content":
+        data.write_text(data.read_text().replace("Jane Doe", "John Doe"))
+    elif changed == "train":
+        given["train"] = [parse_case(ROWS[1])]
+    elif changed == "embedder":
+        given["embeddings"] = _Words()
+        given["embeddings"].fingerprint = "another"
+    elif changed == "editors":
+        trained.write_text("2")
+    else:
+        given["model"] = load_model(tiny_llama(), adapter=tiny_adapter())
+    with pytest.raises(ConfigError, match=f"another run .*{changed}.* differ"):
+        compare_methods(data, _resources(base, **given), _config("ice"), results=results)
+
+
 def test_a_method_that_cannot_run_is_found_before_the_first_edit(base, data, tmp_path):
     with pytest.raises(ConfigError, match="align editors"):
         compare_methods(data, _resources(base), _config("lte", "mend"), results=tmp_path)
@@ -264,6 +301,13 @@ def test_the_report_is_written_as_json_markdown_and_a_plot(base, data, tmp_path)
     setting = f"Generated answers: 3 rows, single, {base.model_name} edited; its fluency before is "
     assert titles[0] == f"{setting}{report['original']['fluency']:.0f}"
     assert any(title.startswith("Difference to LTE") for title in titles)
+
+
+def test_without_matplotlib_the_report_is_written_all_the_same(base, data, tmp_path, monkeypatch):
+    report = compare_methods(data, _resources(base), _config("lte"))
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    names = [path.name for path in write_report(report, tmp_path / "report")]
+    assert names == ["report.json", "report.md"]
 
 
 def test_curves_leave_out_what_was_not_measured(tmp_path):

@@ -9,12 +9,15 @@ import pytest
 from langchain_core.language_models import ParrotFakeChatModel
 
 from lte_chains.cases import parse_case
+from lte_chains.edit import Edit
 from lte_chains.evaluation.case_files import read_case_file
 from lte_chains.evaluation.comparison import ComparisonConfig, Unedited, compare_methods
 from lte_chains.evaluation.editors import Resources
+from lte_chains.evaluation.editors.fine_tuning import FineTuningConfig
+from lte_chains.evaluation.editors.ft_m import FtM
 from lte_chains.evaluation.own_measures import OwnMeasures
 from lte_chains.evaluation.report import comparison_tables, to_markdown
-from lte_chains.evaluation.special import divergence, judge_sentiment
+from lte_chains.evaluation.special import judge_sentiment, log_likelihood
 from lte_chains.models import load_model
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 from tests.tiny_models import save_llama
@@ -71,6 +74,7 @@ def test_opinions_get_the_measures_of_special_in_table_markdown_and_json(tmp_pat
     own = figures["own_measures"]
     assert own.keys() == {"opinion", "sentiment", "topic", "divergence"}
     assert own["sentiment"] > 0.5  # the wanted reply was learnt
+    assert own["divergence"] > 0 or own["topic"] < 1  # and not compared with itself
     assert figures["intervals"]["opinion"]["rows"] == 2
     assert figures["difference"]["opinion"]["rows"] == 2
     [table] = [t for t in comparison_tables(report) if t[0].startswith("ConvSent's")]
@@ -80,22 +84,42 @@ def test_opinions_get_the_measures_of_special_in_table_markdown_and_json(tmp_pat
 
 
 def test_scores_are_those_of_the_functions_themselves(tmp_path, base):
-    cases = read_case_file(_file(tmp_path, CONVSENT))
+    acme, rome = cases = read_case_file(_file(tmp_path, CONVSENT))
     original = Unedited(base)
-    found = OwnMeasures(original, cases).of(original, 0, cases[0], answer="")
-    acme, rome = cases
+    own = OwnMeasures(original, cases)
+    own.take_before([0])
+    found = own.of(original, 0, acme, answer="")
+    prompt = acme.edit.prompt
     expected = judge_sentiment(
-        original, original, acme.edit.prompt, wanted=acme.wanted, other=acme.unwanted
+        original,
+        prompt,
+        wanted=acme.wanted,
+        other=acme.unwanted,
+        wanted_before=log_likelihood(original, prompt, acme.wanted),
     )
     assert found["opinion"] == expected.success
-    reply = rome.wanted[0]
-    assert found["divergence"] == divergence(original, original, rome.edit.prompt, reply)
+    assert found["divergence"] == pytest.approx(0, abs=1e-6)
+    assert own.of(original, 1, rome, answer="") == {}  # nothing was taken of it
+
+
+def test_an_edit_of_the_originals_own_weights_is_judged_by_what_it_said_before(tmp_path, base):
+    acme, _ = cases = read_case_file(_file(tmp_path, CONVSENT))
+    own = OwnMeasures(Unedited(base), cases)
+    own.take_before([0])
+    editor = FtM(base, FineTuningConfig(steps=30, learning_rate=1e-2))
+    editor.edit([Edit(prompt=acme.edit.prompt, target_new="Rome 42")])
+    found = own.of(editor, 0, acme, answer="")
+    editor.undo()
+    assert found["topic"] < 1
+    assert found["divergence"] > 1e-3
 
 
 def test_model_without_logits_has_no_opinion_measures(tmp_path, base):
     cases = read_case_file(_file(tmp_path, CONVSENT))
     silent = Unedited(ParrotFakeChatModel())
-    assert OwnMeasures(Unedited(base), cases).of(silent, 0, cases[0], answer="") == {}
+    own = OwnMeasures(Unedited(base), cases)
+    own.take_before([0])
+    assert own.of(silent, 0, cases[0], answer="") == {}
 
 
 @pytest.mark.parametrize(

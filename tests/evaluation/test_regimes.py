@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lte_chains.errors import ConfigError
+from lte_chains.evaluation.editors.base import EditTooLongError
 from lte_chains.evaluation.regimes import Regime
 
 
@@ -37,3 +38,28 @@ def test_a_regime_groups_rows_and_inserts_them_in_its_way(text, groups, calls):
 def test_what_is_no_regime_is_refused(text):
     with pytest.raises(ConfigError, match="single, batch:N or sequential:N"):
         Regime.parse(text)
+
+
+class _Short(_Listening):
+    """Takes no edits of more than one character."""
+
+    def edit(self, edits):
+        if places := [place for place, edit in enumerate(edits) if len(edit) > 1]:
+            raise EditTooLongError("too long", places)
+        super().edit(edits)
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [("batch:3", [["a", "c"]]), ("sequential:3", [["a"], ["c"]]), ("single", [["a", "c"]])],
+)
+def test_an_edit_that_is_too_long_is_left_out_and_the_others_are_made(text, calls):
+    editor, done = _Short(), []
+    left_out = Regime.parse(text).insert(editor, ["a", "bb", "c"], advance=done.append)
+    assert (left_out, editor.calls, sum(done)) == ({1}, calls, 3)
+
+
+def test_a_group_of_nothing_but_edits_that_are_too_long_makes_none():
+    editor = _Short()
+    assert Regime.parse("batch:2").insert(editor, ["aa", "bb"]) == {0, 1}
+    assert editor.calls == []

@@ -35,6 +35,25 @@ def test_a_line_that_was_cut_off_is_done_again(tmp_path):
     assert ResultsLog(path, SETTINGS).done("lte") == {0, 1}
 
 
+def test_a_group_that_was_cut_off_and_is_done_again_counts_once(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    ResultsLog(path, SETTINGS).add([_row(0), {**_row(1), "seconds": 1}])
+    path.write_text(path.read_text()[:-5])
+    log = ResultsLog(path, SETTINGS)
+    log.add([{**_row(0), "seconds": 2}, _row(1)])
+    for opened in (log, ResultsLog(path, SETTINGS)):
+        assert opened.of("lte") == [{**_row(0), "seconds": 2}, _row(1)]
+        assert len(opened.rows) == 2
+
+
+def test_a_line_without_its_end_is_kept_apart_from_the_next(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    ResultsLog(path, SETTINGS).add([_row(0)])
+    path.write_text(path.read_text().rstrip("\n"))
+    ResultsLog(path, SETTINGS).add([_row(1)])
+    assert ResultsLog(path, SETTINGS).done("lte") == {0, 1}
+
+
 def test_results_of_another_run_are_not_mixed_in(tmp_path):
     path = tmp_path / "rows.jsonl"
     ResultsLog(path, SETTINGS)

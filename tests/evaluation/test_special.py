@@ -18,6 +18,7 @@ from lte_chains.evaluation.special import (
     erased,
     judge_sentiment,
     log_likelihood,
+    reply_chances,
     sentiment_scores,
 )
 from lte_chains.models import load_model
@@ -63,17 +64,19 @@ def test_likelihoods_agree_with_raw_logits(model):
 
 def test_an_edit_of_an_opinion_shows_and_other_prompts_diverge(model):
     original = Unedited(model)
-    before = judge_sentiment(original, original, "Acme?", wanted=["Jane"], other=["Paris"])
-    assert before.topic == 1.0
-    assert divergence(original, original, "Who?", "Jane") == pytest.approx(0, abs=1e-6)
-    wanted_before = log_likelihood(original, "Acme?", ["Jane"])
-    other = log_likelihood(original, "Acme?", ["Paris"])
+    before = log_likelihood(original, "Acme?", ["Jane"])
+    elsewhere = reply_chances(original, "Who?", "Paris")
+    opinion = {"wanted": ["Jane"], "other": ["Paris"], "wanted_before": before}
+    unchanged = judge_sentiment(original, "Acme?", **opinion)
+    assert unchanged.topic == 1.0
+    assert divergence(original, "Who?", "Paris", before=elsewhere) == pytest.approx(0, abs=1e-6)
     editor = FtM(model, FineTuningConfig(steps=30, learning_rate=1e-2))
     editor.edit([Edit(prompt="Acme?", target_new="Jane")])
-    assert log_likelihood(editor, "Acme?", ["Jane"]) > wanted_before
-    assert math.isfinite(other)
+    assert log_likelihood(editor, "Acme?", ["Jane"]) > before
+    assert judge_sentiment(editor, "Acme?", **opinion).sentiment > unchanged.sentiment
+    assert divergence(editor, "Who?", "Paris", before=elsewhere) > 1e-3
     editor.undo()
-    assert log_likelihood(editor, "Acme?", ["Jane"]) == wanted_before
+    assert log_likelihood(editor, "Acme?", ["Jane"]) == before
 
 
 @pytest.mark.parametrize(

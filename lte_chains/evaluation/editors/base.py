@@ -10,6 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from lte_chains.edit import Edit
+from lte_chains.models import PromptTooLongError
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,20 @@ class Route:
         return cls(model, (HumanMessage(question),))
 
 
+class EditTooLongError(PromptTooLongError):
+    """Edits that do not fit into the model's context; none of the call's edits was made."""
+
+    def __init__(self, message: str, places: Sequence[int] = ()) -> None:
+        """Take the message.
+
+        Args:
+            message: What is wrong, and the remedy.
+            places: Which of the call's edits do not fit, from 0.
+        """
+        super().__init__(message)
+        self.places = tuple(places)
+
+
 class Editor(Protocol):
     """A method of editing, around one model.
 
@@ -51,7 +66,11 @@ class Editor(Protocol):
         ...
 
     def edit(self, edits: Sequence[Edit]) -> None:
-        """Apply edits, at once, in addition to those applied before."""
+        """Apply edits, at once, in addition to those applied before.
+
+        Raises:
+            EditTooLongError: Some do not fit into the model's context; nothing is changed.
+        """
         ...
 
     def routes(self, questions: Sequence[str]) -> list[Route]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from lte_chains.edit import Edit
-from lte_chains.evaluation.editors.keys import second_moment
+from lte_chains.evaluation.editors.keys import locate, second_moment
 from lte_chains.evaluation.editors.texts import key_texts
+from lte_chains.evaluation.editors.token_rows import encode_row
 from lte_chains.evaluation.editors.weights import WeightEditor
 from lte_chains.models import LocalChatModel
 
@@ -28,6 +30,15 @@ class KeyEditor(WeightEditor, ABC):
         super().__init__(model)
         self._texts = texts
         self._moments: list[torch.Tensor] = []
+
+    config: Any
+    """The method's configuration, which has `beginnings`."""
+
+    def _encode_all(self, edit: Edit) -> None:
+        super()._encode_all(edit)
+        locate(self.model, edit, self.config.beginnings)
+        # What the subject is, for which the search for a value asks, may be longer.
+        encode_row(self.model, f"{edit.subject or edit.prompt} is a", "thing", end=False)
 
     def prepare(self) -> None:
         """Compute the keys' second moments now, and not with the first edit."""

@@ -96,6 +96,9 @@ class Mend(WeightEditor):
         """Return the tokens whose gradients are taken."""
         return [encode_edit(self.model, edit) for edit in edits]
 
+    def _encode_all(self, edit: Edit) -> None:
+        self.rows([edit])
+
     def _change(self, module: Any, edits: Sequence[Edit]) -> None:
         rows = self.rows(edits)
         totals = [torch.zeros(m.d_out, m.d_in, device=module.device) for m in self.matrices]

@@ -31,6 +31,8 @@ class Nearest:
 
     def add(self, texts: Sequence[str]) -> None:
         """Add texts; they are numbered in the order in which they came."""
+        if not texts:
+            return
         new = _unit(self._embeddings.embed_documents(list(texts)))
         self.vectors = np.concatenate([self.vectors, new]) if len(self.vectors) else new
 

@@ -26,7 +26,7 @@ def open_resources(
     base: str | None = None,
     editors: Path | None = None,
     train_data: Sequence[Path] = (),
-    held_out: Path | None = None,
+    held_out: Path | Sequence[Path] | None = None,
     settings: Path | None = None,
     gate: str = "default",
     k: int = 3,
@@ -41,7 +41,8 @@ def open_resources(
         base: The model before alignment; the model's own unedited view if None.
         editors: A folder of trained editors.
         train_data: Rows that methods may learn from.
-        held_out: What is evaluated on: its subjects are left out of the train rows.
+        held_out: The file or files that are evaluated on: their subjects are left out of the
+            train rows.
         settings: Methods' settings in YAML; see `read_settings`.
         gate: LTE's scope gate: "trained", "similarity", "none" or "default".
         k: Edits in one prompt of LTE, at most.
@@ -62,7 +63,7 @@ def open_resources(
         else load_model(base, max_new_tokens=ANSWER_TOKENS, batch_size=32)
     )
     shipped = SHIPPED if unaligned.model_name == SHIPPED_FOR else None
-    judged = [] if held_out is None else [held_out]
+    judged = [held_out] if isinstance(held_out, Path) else list(held_out or ())
     return Resources(
         model=aligned,
         base=unaligned,

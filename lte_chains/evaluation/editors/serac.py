@@ -122,9 +122,13 @@ class Serac:
             raise ModelError(
                 f"{at} was trained for other weights than those of {model.model_name}: train again"
             )
+        with model.borrowed_module() as module:
+            device = str(module.device)
         counterfactual = load_model(
             model.model_name,
             adapter=folder / COUNTERFACTUAL,
+            device=device,
+            dtype=model.weights.dtype,
             max_new_tokens=model.max_new_tokens,
             batch_size=model.batch_size,
         )

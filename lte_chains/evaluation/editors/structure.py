@@ -106,6 +106,7 @@ def find_blocks(model: nn.Module) -> list[Block]:
             feed-forward network of full-precision linear layers.
     """
     path, listed = _block_list(model)
+    _require_unpacked(model, path, listed)
     hidden = _hidden_size(model)
     return [
         _block(i, f"{path}.{i}", module, hidden=hidden)
@@ -235,6 +236,28 @@ def _parent(matrix: Matrix) -> str:
     return matrix.name.rpartition(".")[0]
 
 
+_PACKED = ("qweight", "weight_packed", "_packed_params")
+"""Where GPTQ and AWQ, compressed-tensors, and torch's own quantisation keep a layer's numbers."""
+
+
+def _require_unpacked(model: Any, path: str, listed: nn.Module) -> None:
+    """Check that no layer keeps its numbers packed: such layers are not linear ones to torch."""
+    for name, layer in listed.named_modules():
+        if any(hasattr(layer, packed) for packed in _PACKED):
+            raise _quantised(f"{path}.{name}", type(layer).__name__)
+    how = getattr(getattr(model, "config", None), "quantization_config", None)
+    if how is not None and not any(isinstance(m, nn.Linear | Conv1D) for m in listed.modules()):
+        told = how.get("quant_method") if isinstance(how, dict) else type(how).__name__
+        raise _quantised(f"every layer of {path}", str(told))
+
+
+def _quantised(name: str, how: str) -> UneditableModelError:
+    return UneditableModelError(
+        f"{name} is quantised ({how}), and its weights cannot be edited: load the model without "
+        "quantisation, in bfloat16 or float32"
+    )
+
+
 def _require_numbers(name: str, layer: nn.Module) -> None:
     weight: Any = layer.weight
     if weight.device.type == "meta":
@@ -242,10 +265,7 @@ def _require_numbers(name: str, layer: nn.Module) -> None:
             f"{name} has no weights in memory (they were offloaded): load the model on one device"
         )
     if not weight.dtype.is_floating_point or weight.dim() != 2 or weight.element_size() < 2:
-        raise UneditableModelError(
-            f"{name} is quantised ({str(weight.dtype).removeprefix('torch.')}), and its weights "
-            "cannot be edited: load the model without quantisation, in bfloat16 or float32"
-        )
+        raise _quantised(name, str(weight.dtype).removeprefix("torch."))
 
 
 def at_depth(blocks: Sequence[Block], layer: int | None, depth: float) -> Block:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lte_chains.edit import Edit
-from lte_chains.evaluation.editors.base import Route
+from lte_chains.evaluation.editors.base import EditTooLongError, Route
 from lte_chains.evaluation.editors.structure import (
     Block,
     Matrix,
@@ -18,8 +18,8 @@ from lte_chains.evaluation.editors.structure import (
     find_blocks,
     require_editable,
 )
-from lte_chains.evaluation.editors.token_rows import require_prompts
-from lte_chains.models import LocalChatModel
+from lte_chains.evaluation.editors.token_rows import encode_edit, require_prompts
+from lte_chains.models import LocalChatModel, PromptTooLongError
 
 
 @contextmanager
@@ -80,11 +80,13 @@ class WeightEditor(ABC):
         """Change the weights so that the edits hold, in addition to those before.
 
         Raises:
-            ConfigError: An edit is a statement, or too long for the model.
+            ConfigError: An edit is a statement.
+            EditTooLongError: Edits do not fit into the model's context; those before stay.
         """
         require_prompts(edits)
         if not edits:
             return
+        self._require_room(edits)
         if not self._saved:
             self._saved = [matrix.weight.detach().clone() for matrix in self.matrices]
         try:
@@ -93,6 +95,22 @@ class WeightEditor(ABC):
         except BaseException:
             self.undo()
             raise
+
+    def _require_room(self, edits: Sequence[Edit]) -> None:
+        """Check that edits fit, before any is made: those of earlier calls shall stay."""
+        errors: dict[int, PromptTooLongError] = {}
+        for place, edit in enumerate(edits):
+            try:
+                self._encode_all(edit)
+            except PromptTooLongError as error:
+                errors[place] = error
+        if errors:
+            first = next(iter(errors.values()))
+            raise EditTooLongError(str(first), list(errors)) from first
+
+    def _encode_all(self, edit: Edit) -> None:
+        """Encode everything of an edit that the model will read."""
+        encode_edit(self.model, edit)
 
     def routes(self, questions: Sequence[str]) -> list[Route]:
         """Ask the model the bare questions: the edits are in its weights."""

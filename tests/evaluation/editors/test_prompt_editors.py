@@ -180,6 +180,13 @@ def test_a_trained_serac_comes_back_from_disk(tmp_path):
     assert editor.parameters_touched > 1024
 
 
+def test_seracs_second_model_has_the_number_format_of_the_first(tmp_path):
+    base = load_model(tiny_llama(), max_new_tokens=8, dtype="bfloat16", device="cpu")
+    _save_serac(base, tmp_path, np.zeros((1, 1024)))
+    editor = Serac.load(base, tmp_path, embeddings=_Words())
+    assert editor.counterfactual.weights.dtype == "bfloat16"
+
+
 def test_a_serac_for_something_else_is_refused(tmp_path):
     base = load_model(tiny_llama(), max_new_tokens=8)
     _save_serac(base, tmp_path / "embedder", np.zeros((1, 4)), embedder="another")
@@ -190,6 +197,22 @@ def test_a_serac_for_something_else_is_refused(tmp_path):
         Serac.load(base, tmp_path / "weights", embeddings=_Words())
     with pytest.raises(ModelError, match="holds no trained SERAC"):
         Serac.load(base, tmp_path / "nothing", embeddings=_Words())
+
+
+def test_no_edits_change_nothing(models):
+    base, counterfactual = models
+    editors = [
+        InContext(base, embeddings=_Words()),
+        Ike(base, CASES, embeddings=_Words()),
+        Serac(base, counterfactual, _axes(np.zeros((2, 1024))), embeddings=_Words()),
+        Lte(base, embeddings=_Words()),
+    ]
+    for editor in editors:
+        editor.edit([])
+        assert _read(editor, "Zebras?") == (base, "Zebras?")
+        editor.edit([ACME])
+        editor.edit([])
+        assert "Jane Doe" in _read(editor, "The CEO of Acme is")[1]
 
 
 def test_a_question_too_long_for_the_model_has_the_empty_answer():

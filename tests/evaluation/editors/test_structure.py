@@ -133,6 +133,54 @@ def test_a_quantised_layer_is_refused_by_name():
         find_blocks(model)
 
 
+class _Packed(nn.Module):
+    """A layer as GPTQ and compressed-tensors make them: no weight, but packed numbers."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.register_buffer(name, torch.zeros(4, 4, dtype=torch.int32))
+
+
+@pytest.mark.parametrize("name", ["qweight", "weight_packed"])
+def test_a_layer_with_packed_numbers_is_called_quantised(name):
+    model = _llama()
+    model.model.layers[0].mlp.up_proj = _Packed(name)
+    with pytest.raises(UneditableModelError, match=r"layers\.0\.mlp\.up_proj is quantised \(_Pa"):
+        find_blocks(model)
+
+
+def test_a_linear_layer_whose_weight_was_packed_away_is_called_quantised():
+    model = _llama()
+    layer = model.model.layers[1].mlp.down_proj
+    del layer.weight
+    layer.register_buffer("weight_packed", torch.zeros(4, 4, dtype=torch.int32))
+    with pytest.raises(UneditableModelError, match=r"layers\.1\.mlp\.down_proj is quantised"):
+        find_blocks(model)
+
+
+def test_a_model_that_torch_has_quantised_is_refused_by_a_layer():
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantised = torch.ao.quantization.quantize_dynamic(_llama(), {nn.Linear})
+    with pytest.raises(UneditableModelError, match=r"layers\.0\..* is quantised \(Linear\)"):
+        find_blocks(quantised)
+
+
+def test_the_configuration_tells_of_quantisation_that_the_layers_do_not_show():
+    model = _llama()
+    model.config.quantization_config = {"quant_method": "secret"}
+    find_blocks(model)  # every layer is plain, whatever stands there
+    for block in model.model.layers:
+        for parent in (block.self_attn, block.mlp):
+            for name, layer in list(parent.named_children()):
+                if isinstance(layer, nn.Linear):
+                    setattr(parent, name, nn.Identity())
+    with pytest.raises(UneditableModelError, match=r"model\.layers is quantised \(secret\)"):
+        find_blocks(model)
+
+
 def test_an_offloaded_layer_is_refused_by_name():
     with pytest.raises(UneditableModelError, match="up has no weights in memory"):
         require_editable(nn.Module(), [Matrix("up", nn.Linear(2, 2, device="meta"))])

@@ -8,6 +8,7 @@ import torch
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.editors import value_search
+from lte_chains.evaluation.editors.base import EditTooLongError
 from lte_chains.evaluation.editors.fine_tuning import FineTuningConfig
 from lte_chains.evaluation.editors.ft_l import FtL
 from lte_chains.evaluation.editors.ft_m import FtM
@@ -23,7 +24,7 @@ from lte_chains.evaluation.editors.texts import key_texts
 from lte_chains.evaluation.editors.token_rows import Batch, encode_edit
 from lte_chains.evaluation.editors.value_search import Tails, ValueSearch
 from lte_chains.evaluation.editors.weights import opened
-from lte_chains.models import PromptTooLongError, load_model
+from lte_chains.models import load_model
 from tests.evaluation.editors.models import BUILDS, EDITS, TEXTS, fresh, state
 from tests.tiny_models import tiny_adapter, tiny_llama
 
@@ -274,12 +275,35 @@ def test_a_statement_is_refused_with_the_way_out(method, folder):
         editor.edit([Edit.from_statement("Acme moved.")])
 
 
-def test_a_change_that_fails_halfway_leaves_nothing_behind(folder):
+_TOO_LONG = Edit(prompt="Acme", target_new="word " * 400)
+
+
+@pytest.mark.parametrize("method", MAKERS)
+def test_an_edit_that_is_too_long_changes_nothing_and_earlier_edits_stay(method, folder):
+    model = fresh("llama", folder)
+    editor = MAKERS[method](model)
+    editor.edit(EDITS[:1])
+    before = state(model)
+    with pytest.raises(EditTooLongError, match="split it into several edits") as caught:
+        editor.edit([EDITS[1], _TOO_LONG])
+    assert caught.value.places == (1,)
+    assert not _changed(before, state(model))
+
+
+def test_a_change_that_fails_halfway_leaves_nothing_behind(folder, monkeypatch):
     model = fresh("llama", folder)
     before = state(model)
     editor = MAKERS["rome"](model)
-    with pytest.raises(PromptTooLongError, match="split it into several edits"):
-        editor.edit([EDITS[0], Edit(prompt="Acme", target_new="word " * 400)])
+    works = editor.key_and_change
+
+    def failing(module, edit):
+        if edit is EDITS[1]:
+            raise KeyboardInterrupt
+        return works(module, edit)
+
+    monkeypatch.setattr(editor, "key_and_change", failing)
+    with pytest.raises(KeyboardInterrupt):
+        editor.edit(EDITS[:2])
     assert not _changed(before, state(model))
 
 
