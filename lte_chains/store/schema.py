@@ -41,6 +41,8 @@ BUSY_SECONDS = 30.0
 ROOM = "(SELECT room FROM rooms WHERE namespace = :namespace)"
 """A namespace's number, in statements."""
 
+_LOGGED = ("wal", "memory")
+"""The modes of a file, and of a database without one, in which readers never hold up writers."""
 _PAGE_BYTES = 8_192
 """Of a new file. Five vectors of 384 dimensions fill a page; of SQLite's usual 4,096 bytes, a
 quarter would stay empty, and a large batch would take a tenth longer."""
@@ -84,10 +86,11 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
     with explained(name):
         found = format_of(connection, name)
         if found == SCHEMA_VERSION:
+            _go_on_with_wal(connection, name)
             return
         if found == 0:
             connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        _use_wal(connection)
+        _use_wal(connection, name)
         connection.execute("BEGIN IMMEDIATE")
         found = format_of(connection, name)  # once more: another process may have been first
         for statement in _statements_from(found):
@@ -133,15 +136,34 @@ def format_of(connection: sqlite3.Connection, name: str) -> int:
     return version
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def _go_on_with_wal(connection: sqlite3.Connection, name: str) -> None:
+    """Switch a file back to write-ahead logging that was put there without: a backup is."""
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] in _LOGGED:
+        return
+    try:
+        _use_wal(connection, name)
+    except sqlite3.OperationalError as error:
+        # It can be read as it is, by who may not write it or beside a long reader; the next
+        # opening tries again.
+        _log.info("%s stays without a write-ahead log: %s", name, error)
+
+
+def _use_wal(connection: sqlite3.Connection, name: str) -> None:
     """Switch to write-ahead logging; SQLite's own busy timeout does not cover the switch."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            [(mode,)] = connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:
-            return
+            break
+    if mode not in _LOGGED:
+        _log.warning(
+            "%s cannot have a write-ahead log where it is, as on a network file system; SQLite "
+            "goes on with journal_mode %r: readers and writers wait for one another. Keep the "
+            "memory on a local disk, or on PostgreSQL if several machines use it",
+            *(name, mode),
+        )

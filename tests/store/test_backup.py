@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError, ConflictError, DataError, StoreError
 from lte_chains.memory import EditMemory
+from lte_chains.store.schema import prepare
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 EMBEDDINGS = BagOfWordsEmbeddings(dim=512)
@@ -161,6 +163,32 @@ def test_a_backup_can_be_put_where_no_memory_is(path: Path, copy: Path) -> None:
     EditMemory.restore(copy, path)
     with open_memory(path) as again:
         assert targets(again) == ["x"]
+
+
+def test_readers_hold_up_no_writer_of_a_restored_memory_or_of_a_backup(
+    path: Path, copy: Path
+) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        memory.backup(copy)
+    path.unlink()
+    EditMemory.restore(copy, path)
+    for place in (path, copy):
+        with open_memory(place) as memory, closing(sqlite3.connect(place)) as reader:
+            assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            reader.execute("BEGIN")
+            assert reader.execute("SELECT count(*) FROM versions").fetchone() == (1,)
+            memory.add_edits([fact(2)])
+
+
+def test_a_file_that_cannot_be_switched_to_a_log_is_used_as_it_is(path: Path, copy: Path) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        memory.backup(copy)
+    with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro", uri=True)) as connection:
+        prepare(connection, str(copy))
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        assert connection.execute("SELECT count(*) FROM versions").fetchone() == (1,)
 
 
 def test_what_is_no_sound_backup_changes_nothing(path: Path, tmp_path: Path, copy: Path) -> None:
