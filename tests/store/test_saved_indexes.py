@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,32 @@ def test_opening_reads_only_what_is_new(path: Path, read: list[int]) -> None:
     store = SQLiteStore(path)
     assert search(store) == fresh
     assert read == [1, 3]
+    store.close()
+
+
+def test_a_catch_up_that_is_broken_off_loses_no_edit(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_index, "BLOCK_ROWS", 160)
+    store = SQLiteStore(path)
+    for start, count in ((0, 60), (60, 30)):  # some are sealed, and some growing
+        add(store, start, count)
+        search(store)
+    add(store, 90, 150)
+    parts = vector_index._parts
+
+    def interrupted(items, size):
+        yield from islice(parts(items, size), 2)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vector_index, "_parts", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            search(store)
+    assert len(search(store)) == 240
+    store.close()
+    store = SQLiteStore(path)
+    assert len(search(store)) == 240
     store.close()
 
 
