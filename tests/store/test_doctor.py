@@ -133,6 +133,22 @@ def test_what_was_written_once_is_only_reported(
         assert all(finding.remedy for finding in found)
 
 
+def test_what_the_doctor_says_of_vectors_helps(path: Path) -> None:
+    lost = "SELECT max(key) FROM versions WHERE state = 1 AND prompt = 'Fact 149 is'"
+    run(
+        path,
+        f"DELETE FROM vectors WHERE key = ({lost})",
+        "DELETE FROM vectors WHERE key = 9",
+        "INSERT INTO vectors VALUES (99999, x'00')",
+    )
+    assert {finding.part for finding in examine(path)} >= {"vectors"}
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        memory.reembed(memory.embeddings)
+        found = memory.search_edits("Fact 149 is", k=500)
+        assert "Fact 149 is" in {match.edit.prompt for match in found}
+    assert examine(path) == []
+
+
 def test_damaged_indexes_of_sqlite_are_made_anew(path: Path) -> None:
     run(
         path,
