@@ -33,7 +33,7 @@ from lte_chains.index.sealed import Sealed
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = f"lte-chains index 2 {sys.byteorder}"
+_FORMAT = f"lte-chains index 3 {sys.byteorder}"
 _LONGEST_HEADER = 1 << 20
 _WORDS = 512
 """64-bit words that are summed up together: a page of 4 KiB."""
@@ -45,8 +45,8 @@ _ABANDONED_SECONDS = 3600.0
 class Stamp:
     """What a saved index shows.
 
-    The moment of the revision tells a ledger from another one, and from an
-    earlier state of itself that was restored and then went another way.
+    The moment of the revision tells a ledger from a copy of an earlier state of
+    it that went another way.
     """
 
     namespace: str
@@ -55,6 +55,8 @@ class Stamp:
     """When the revision was committed, as the ledger has it."""
     space: str
     """The vectors' space, as the ledger has it."""
+    ledger: str
+    """The ledger's name for its content; another file, or a restored one, has another."""
 
 
 @dataclass(frozen=True)

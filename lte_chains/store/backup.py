@@ -11,10 +11,7 @@ from pathlib import Path
 
 from lte_chains.errors import StoreError
 from lte_chains.store.connections import explained
-from lte_chains.store.schema import BUSY_SECONDS, format_of, prepare
-
-EPOCH = "epoch"
-"""Name under which the database notes that its content was exchanged for another."""
+from lte_chains.store.schema import BUSY_SECONDS, NEW_EPOCH, format_of, prepare
 
 
 def back_up(connection: sqlite3.Connection, name: str, path: str | os.PathLike[str]) -> None:
@@ -40,6 +37,7 @@ def back_up(connection: sqlite3.Connection, name: str, path: str | os.PathLike[s
             # One file that is complete by itself, also where nobody may write beside it.
             copy.execute("PRAGMA journal_mode = DELETE")
             copy.execute("DELETE FROM meta WHERE name = 'scrub'")
+            copy.execute(NEW_EPOCH)  # it may go another way than the memory
         _put_in_place(draft, target)
 
 
@@ -77,6 +75,7 @@ def restore(backup: str | os.PathLike[str], path: str | os.PathLike[str]) -> Non
                 content.execute("VACUUM")  # SQLite copies pages, and so only of one size
                 # Into the file that others have open: one transaction of SQLite's own.
                 content.backup(memory)
+            _forget_saved(target)
 
 
 def _copied(source: Path, draft: Path) -> None:
@@ -92,10 +91,17 @@ def _copied(source: Path, draft: Path) -> None:
         if verdict != "ok":
             raise StoreError(f"the backup {source} is damaged ({verdict}): use another one")
         prepare(copy, str(source))
-        copy.execute(
-            "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (EPOCH, uuid.uuid4().hex)
-        )
+        copy.execute(NEW_EPOCH)
         copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def _forget_saved(memory: Path) -> None:
+    """Delete the saved indexes of what a memory held; they would not be used any more."""
+    from lte_chains.index import cache
+
+    for place in cache.places_of(memory, unfinished=True):
+        with suppress(OSError):
+            place.unlink()
 
 
 @contextmanager

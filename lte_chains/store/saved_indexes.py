@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _COMMITTED = f"SELECT at FROM revisions WHERE room = {ROOM} AND revision = :since"  # noqa: S608
+_LEDGER = "SELECT value FROM meta WHERE name = 'epoch'"
 _HEAD = f"SELECT max(revision) FROM revisions WHERE room = {ROOM}"  # noqa: S608
 ERASED = f"""SELECT 1 FROM revisions WHERE room = {ROOM} AND revision > :since
     AND operation IN ('reembed', 'purge')"""  # noqa: S608
@@ -37,6 +39,22 @@ _STALE = 4
 """It is saved again once the part of 1 in this many of its edits has changed."""
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What an index was made of.
+
+    Example:
+        >>> Origin(namespace="default", space="{}", ledger="37a8").namespace
+        'default'
+    """
+
+    namespace: str
+    space: str
+    """The vectors' space, as the ledger has it."""
+    ledger: str
+    """The ledger's name for its content."""
+
+
 class SavedIndexes:
     """The saved indexes of one database; see `lte_chains.index.cache`.
 
@@ -50,19 +68,17 @@ class SavedIndexes:
         self._database = database
         self._writers: dict[str, threading.Thread] = {}
 
-    def restore(
-        self, namespace: str, space: str, index: VectorIndex, connection: sqlite3.Connection
-    ) -> None:
+    def restore(self, origin: Origin, index: VectorIndex, connection: sqlite3.Connection) -> None:
         """Fill an empty index with what is saved of it, if that shows a state of this ledger."""
         from lte_chains.index import cache
 
         if self._database.path is None:
             return
-        place = cache.place_of(self._database.path, namespace)
+        place = cache.place_of(self._database.path, origin.namespace)
         stamp = cache.stamp_of(place)
-        if stamp is None or (stamp.namespace, stamp.space) != (namespace, space):
+        if stamp is None or Origin(stamp.namespace, stamp.space, stamp.ledger) != origin:
             return
-        shown = {"namespace": namespace, "since": stamp.revision}
+        shown = {"namespace": origin.namespace, "since": stamp.revision}
         committed = connection.execute(_COMMITTED, shown).fetchone()
         erased = connection.execute(ERASED, shown).fetchone()
         if committed is None or committed[0] != stamp.at or erased is not None:
@@ -72,26 +88,26 @@ class SavedIndexes:
             return
         index.adopt(stamp.revision, saved.edits, saved.blocks, saved.keys, saved.vectors)
 
-    def consider(self, namespace: str, space: str, index: VectorIndex) -> None:
+    def consider(self, origin: Origin, index: VectorIndex) -> None:
         """Save an index in the background if much of it was read from the ledger."""
-        writer = self._writers.get(namespace)
+        writer = self._writers.get(origin.namespace)
         busy = writer is not None and writer.is_alive()
         if busy or not self._worth_saving(index, max(_WORTH, len(index) // _STALE)):
             return
         # A daemon: a program that ends need not wait for a file that it can do without.
         writer = threading.Thread(
-            target=self._save, args=(namespace, space, index), name="lte-index", daemon=True
+            target=self._save, args=(origin, index), name="lte-index", daemon=True
         )
-        self._writers[namespace] = writer
+        self._writers[origin.namespace] = writer
         writer.start()
 
-    def close(self, namespace: str, space: str, index: VectorIndex) -> None:
+    def close(self, origin: Origin, index: VectorIndex) -> None:
         """Save an index before the database is closed, if the next opening is the quicker."""
-        writer = self._writers.pop(namespace, None)
+        writer = self._writers.pop(origin.namespace, None)
         if writer is not None:
             writer.join()
         if self._worth_saving(index, _WORTH // 8):
-            self._save(namespace, space, index)
+            self._save(origin, index)
 
     def settle(self) -> None:
         """Wait until nothing is being written in the background."""
@@ -124,24 +140,26 @@ class SavedIndexes:
         known = self._database.path is not None and len(index) >= _WORTH
         return known and index.unsaved >= changed
 
-    def _save(self, namespace: str, space: str, index: VectorIndex) -> None:
+    def _save(self, origin: Origin, index: VectorIndex) -> None:
         view: View = index.view
         try:
-            if self._written(namespace, space, view):
+            if self._written(origin, view):
                 index.unsaved = 0
         except (OSError, StoreError) as error:
-            _log.info("the index of %r is not saved: %s", namespace, error)
+            _log.info("the index of %r is not saved: %s", origin.namespace, error)
 
-    def _written(self, namespace: str, space: str, view: View) -> bool:
+    def _written(self, origin: Origin, view: View) -> bool:
         from lte_chains.index import cache
 
-        database = self._database
+        database, namespace = self._database, origin.namespace
         shown = {"namespace": namespace, "since": view.revision}
         committed = database.read(_COMMITTED, shown)
         if database.path is None or not committed:
             return False
         place = cache.place_of(database.path, namespace)
-        cache.save(place, view, cache.Stamp(namespace, view.revision, committed[0][0], space))
+        at = committed[0][0]
+        stamp = cache.Stamp(namespace, view.revision, at, origin.space, origin.ledger)
+        cache.save(place, view, stamp)
         # A purge that came in between has deleted the earlier file, not this one.
         if database.read(ERASED, shown):
             with suppress(FileNotFoundError):
@@ -170,7 +188,8 @@ def _fault(connection: sqlite3.Connection, saved: Saved) -> str | None:
     stamp = saved.stamp
     shown = {"namespace": stamp.namespace, "since": stamp.revision}
     committed = connection.execute(_COMMITTED, shown).fetchone()
-    if committed is None or committed[0] != stamp.at:
+    ledger = connection.execute(_LEDGER).fetchone()
+    if (committed, ledger) != ((stamp.at,), (stamp.ledger,)):
         return "of another ledger, or of another course of this one"
     if connection.execute(ERASED, shown).fetchone():
         return "from before vectors were erased or replaced"

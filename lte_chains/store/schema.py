@@ -19,6 +19,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from lte_chains.errors import StoreError
@@ -37,6 +38,9 @@ _REFILED = 5
 """The first format whose slots are in today's form; its tables are those of the one before."""
 BUSY_SECONDS = 30.0
 """How long a call waits for another process's transaction."""
+
+NEW_EPOCH = "INSERT OR REPLACE INTO meta (name, value) VALUES ('epoch', lower(hex(randomblob(16))))"
+"""Gives a file's content a name that no other has: when it is made, and when it is exchanged."""
 
 ROOM = "(SELECT room FROM rooms WHERE namespace = :namespace)"
 """A namespace's number, in statements."""
@@ -87,6 +91,7 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
         found = format_of(connection, name)
         if found == SCHEMA_VERSION:
             _go_on_with_wal(connection, name)
+            _name_content(connection)
             return
         if found == 0:
             connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
@@ -97,6 +102,7 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
             connection.execute(statement)
         if 0 < found < _REFILED:
             refile(connection)
+        connection.execute(NEW_EPOCH)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
@@ -134,6 +140,20 @@ def format_of(connection: sqlite3.Connection, name: str) -> int:
             f"reads up to {SCHEMA_VERSION}): pip install --upgrade lte-chains"
         )
     return version
+
+
+def _name_content(connection: sqlite3.Connection) -> None:
+    """Give the content of a file a name, which was made before all had one."""
+    # Who may not write, or not now, goes on without: there are no saved indexes then. And what
+    # is damaged is told of by those who need it.
+    with suppress(sqlite3.DatabaseError):
+        if connection.execute("SELECT 1 FROM meta WHERE name = 'epoch'").fetchone() is None:
+            [(patience,)] = connection.execute("PRAGMA busy_timeout")
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:  # another process may have been first
+                connection.execute(NEW_EPOCH.replace("REPLACE", "IGNORE"))
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 def _go_on_with_wal(connection: sqlite3.Connection, name: str) -> None:

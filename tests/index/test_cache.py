@@ -11,7 +11,7 @@ import pytest
 from lte_chains.index import VectorIndex, cache, vector_index
 from lte_chains.index.cache import Stamp
 
-STAMP = Stamp("default", 3, "2026-01-01T00:00:00.000000+00:00", '{"fingerprint": "x"}')
+STAMP = Stamp("default", 3, "2026-01-01T00:00:00.000000+00:00", '{"fingerprint": "x"}', "5eed")
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +14,9 @@ import pytest
 from lte_chains.edit import Edit
 from lte_chains.index import cache, vector_index
 from lte_chains.store import SQLiteStore, saved_indexes
+from lte_chains.store.backup import restore
+from lte_chains.store.migration import migrate
+from lte_chains.store.sqlite_replica import SQLiteReplica
 
 DIMENSION = 8
 QUERY = np.float32([1, *[0] * (DIMENSION - 1)])
@@ -139,6 +144,87 @@ def test_a_restored_older_file_does_not_take_the_index_of_the_newer(path: Path) 
     store = SQLiteStore(path)
     assert len(search(store)) == 105
     store.close()
+
+
+def everything(path: Path, namespaces: str = "a") -> list[list[tuple[str, float]]]:
+    store = SQLiteStore(path)
+    found = [search(store, namespace=namespace) for namespace in namespaces]
+    store.close()
+    return found
+
+
+def test_a_migrated_file_does_not_take_the_indexes_of_the_one_it_replaces(
+    path: Path, read: list[int]
+) -> None:
+    store = SQLiteStore(path)
+    for start in (0, 50):  # what is added in turn is numbered anew, namespace by namespace
+        for namespace in "ab":
+            add(store, start, 50, namespace, seed=ord(namespace))
+    store.close()
+    before = everything(path, "ab")
+    assert len(cache.places_of(path)) == 2
+    source, target = SQLiteReplica(path), SQLiteReplica(path.with_name("new.db"))
+    migrate(source, target)
+    source.close()
+    target.close()
+    path.with_name("new.db").replace(path)
+    read.clear()
+    assert everything(path, "ab") == before
+    assert read == [2, 2]
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_restored_memory_takes_no_index_of_before_though_the_clock_stood(
+    path: Path, read: list[int], by_hand: bool
+) -> None:
+    copy = path.with_name("copy.db")
+    store = SQLiteStore(path)
+    add(store, 0, 100)
+    with store._database.writing() as connection:  # as where a clock was set back since
+        connection.execute("UPDATE revisions SET at = '2999-01-01T00:00:00.000000+00:00'")
+    store.backup(copy)
+    add(store, 100, 100)
+    search(store)
+    store.close()  # now the saved index shows revision 2
+    if by_hand:
+        shutil.copy(copy, path)
+    else:
+        restore(copy, path)
+        assert cache.places_of(path, unfinished=True) == []
+    store = SQLiteStore(path)
+    add(store, 300, 100)  # another revision 2, of the same moment
+    store.close()
+    read.clear()
+    [found] = everything(path)
+    assert read == [2]
+    assert {id_ for id_, _ in found} == {*map(str, range(100)), *map(str, range(300, 400))}
+
+
+def test_a_file_of_before_ledgers_had_names_gets_one_and_takes_no_index(
+    path: Path, read: list[int]
+) -> None:
+    found = fill(path)
+    for _ in range(2):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("DELETE FROM meta WHERE name = 'epoch'")
+        read.clear()
+        assert everything(path) == [found]
+        assert read == [1]
+        assert everything(path) == [found]
+        assert read == [1], "the second time from what the first one saved"
+
+
+def test_a_file_that_cannot_be_given_a_name_now_is_used_without_saved_indexes(
+    path: Path, read: list[int]
+) -> None:
+    found = fill(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("DELETE FROM meta WHERE name = 'epoch'")
+        writer.execute("BEGIN IMMEDIATE")
+        read.clear()
+        assert everything(path) == [found]
+        assert read == [1]
+        writer.execute("ROLLBACK")
 
 
 def test_a_damaged_index_is_passed_over(path: Path, read: list[int]) -> None:
