@@ -13,6 +13,8 @@ from lte_chains.errors import StoreError
 from lte_chains.store.connections import explained
 from lte_chains.store.schema import BUSY_SECONDS, NEW_EPOCH, format_of, prepare
 
+_LOGS = ("-wal", "-journal")
+
 
 def back_up(connection: sqlite3.Connection, name: str, path: str | os.PathLike[str]) -> None:
     """Write the state that a connection sees to a file, all or nothing.
@@ -23,7 +25,8 @@ def back_up(connection: sqlite3.Connection, name: str, path: str | os.PathLike[s
         path: The copy; an existing one is replaced once the new one is on the disk.
 
     Raises:
-        StoreError: The copy cannot be written, or is the database itself.
+        StoreError: The copy cannot be written, or is the database itself, or another
+            one that is in use.
     """
     target = Path(path).expanduser().absolute()
     with explained(str(target)):
@@ -31,6 +34,7 @@ def back_up(connection: sqlite3.Connection, name: str, path: str | os.PathLike[s
             raise StoreError(f"{target} is a folder: give the path of a file in it")
         if target.exists() and Path(name).exists() and target.samefile(name):
             raise StoreError(f"{target} is the memory itself: give another path for its copy")
+        _require_unused(target)
     with explained(str(target)), _draft(target) as draft:
         with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
             connection.backup(copy)
@@ -49,7 +53,7 @@ def restore(backup: str | os.PathLike[str], path: str | os.PathLike[str]) -> Non
 
     Raises:
         StoreError: The backup is none, or damaged, or the memory cannot be
-            written; then it is as before.
+            written; then it is as before. Or there is none, but the log of one.
     """
     source, target = (Path(place).expanduser().absolute() for place in (backup, path))
     with explained(str(source)):
@@ -61,21 +65,33 @@ def restore(backup: str | os.PathLike[str], path: str | os.PathLike[str]) -> Non
         with explained(str(source)):
             _copied(source, draft)
         with explained(str(target)):
-            if not target.exists():
+            if target.exists():
+                _exchange(draft, target)
+            else:
                 _put_in_place(draft, target)
-                return
-            with (
-                closing(sqlite3.connect(draft, isolation_level=None)) as content,
-                closing(sqlite3.connect(target, timeout=BUSY_SECONDS)) as memory,
-            ):
-                if format_of(memory, str(target)):
-                    memory.execute("PRAGMA synchronous = FULL")
-                [(page_bytes,)] = memory.execute("PRAGMA page_size")
-                content.execute(f"PRAGMA page_size = {page_bytes}")
-                content.execute("VACUUM")  # SQLite copies pages, and so only of one size
-                # Into the file that others have open: one transaction of SQLite's own.
-                content.backup(memory)
             _forget_saved(target)
+
+
+def _exchange(draft: Path, target: Path) -> None:
+    """Write a draft's content into a file that others may have open."""
+    with (
+        closing(sqlite3.connect(draft, isolation_level=None)) as content,
+        closing(sqlite3.connect(target, timeout=BUSY_SECONDS)) as memory,
+    ):
+        try:
+            if format_of(memory, str(target)):
+                memory.execute("PRAGMA synchronous = FULL")
+        except sqlite3.DatabaseError as error:
+            if "not a database" not in str(error):
+                raise
+            raise StoreError(
+                f"{target} is no memory, or its beginning is damaged: move it away, and "
+                f"{target.name}-wal with it if there is one, and restore again"
+            ) from error
+        [(page_bytes,)] = memory.execute("PRAGMA page_size")
+        content.execute(f"PRAGMA page_size = {page_bytes}")
+        content.execute("VACUUM")  # SQLite copies pages, and so only of one size
+        content.backup(memory)  # one transaction of SQLite's own
 
 
 def _copied(source: Path, draft: Path) -> None:
@@ -122,16 +138,55 @@ def _draft(target: Path) -> Iterator[Path]:
                 Path(f"{draft}{end}").unlink()
 
 
+def _require_unused(target: Path) -> None:
+    """Check that nobody works with the file that is to be replaced, and that no log lies there.
+
+    Whoever has the old file open would go on writing to it, unseen; and a log
+    would be taken for the new file's, and written over it.
+
+    Raises:
+        StoreError: Somebody does, or one does.
+    """
+    if target.is_file():
+        with closing(sqlite3.connect(target, isolation_level=None)) as old:
+            try:
+                # As long as somebody has it open, its log cannot be given up; otherwise what
+                # the log holds is brought into the file, and it is gone.
+                old.execute("PRAGMA journal_mode = DELETE")
+            except sqlite3.OperationalError as error:
+                if "locked" in str(error):
+                    raise StoreError(
+                        f"{target} is open elsewhere, so that nothing can be put in its place: "
+                        "close it first, or give another path"
+                    ) from error
+            except sqlite3.DatabaseError:
+                pass  # no database, and so nobody's
+    logs = [target.with_name(f"{target.name}{end}") for end in _LOGS]
+    left = [log.name for log in logs if log.exists() and log.stat().st_size]
+    if left:
+        raise StoreError(
+            f"{' and '.join(left)} beside {target} would be taken for the new file's log: if "
+            "nobody has the file open that it belonged to, delete it and try again"
+        )
+
+
 def _put_in_place(draft: Path, target: Path) -> None:
-    """Rename a finished file once it is on the disk."""
+    """Rename a finished file once it is on the disk.
+
+    Raises:
+        StoreError: It cannot be, or its place is in use.
+    """
     try:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
+        _require_unused(target)
         draft.replace(target)
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+    except StoreError:
+        raise
     except OSError as error:
         raise StoreError(f"cannot write {target}: {error}") from error

@@ -165,6 +165,75 @@ def test_a_backup_can_be_put_where_no_memory_is(path: Path, copy: Path) -> None:
         assert targets(again) == ["x"]
 
 
+@pytest.fixture
+def crashed(path: Path, copy: Path) -> Path:
+    """A memory with a log beside it that nobody has open any more, of which `copy` is a backup."""
+    with open_memory(path) as memory:
+        memory.add_edits([fact(n, "old") for n in range(50)])
+        memory.backup(copy)
+        memory.add_edits([fact(n, "new") for n in range(80)])
+        memory.retract([edit.id for edit in memory.edits()[:9]])
+        files = {p: p.read_bytes() for p in path.parent.iterdir() if p.name.startswith(path.name)}
+    assert path.with_name("edits.db-wal") in files
+    for file, content in files.items():
+        file.write_bytes(content)
+    return path
+
+
+def test_the_log_of_a_file_that_is_gone_is_not_applied_to_the_one_put_in_its_place(
+    crashed: Path, copy: Path
+) -> None:
+    crashed.unlink()
+    log = crashed.with_name("edits.db-wal")
+    with pytest.raises(StoreError, match=r"edits\.db-wal beside .* delete it and try again"):
+        EditMemory.restore(copy, crashed)
+    with open_memory(copy) as memory, pytest.raises(StoreError, match="delete it and try again"):
+        memory.backup(crashed)
+    assert not crashed.exists()
+    log.unlink()
+    EditMemory.restore(copy, crashed)
+    with open_memory(crashed) as memory:
+        assert (len(memory.edits()), set(targets(memory))) == (50, {"old"})
+
+
+def test_what_is_no_memory_any_more_is_to_be_moved_away_before_a_restore(
+    path: Path, copy: Path
+) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        memory.backup(copy)
+    path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
+    with pytest.raises(StoreError, match=r"move it away, and edits\.db-wal with it"):
+        EditMemory.restore(copy, path)
+    path.rename(path.with_name("ruin.db"))
+    EditMemory.restore(copy, path)
+    with open_memory(path) as memory:
+        assert targets(memory) == ["x"]
+
+
+def test_a_restored_file_takes_the_place_of_one_that_was_not_closed(
+    crashed: Path, copy: Path
+) -> None:
+    EditMemory.restore(copy, crashed)
+    with open_memory(crashed) as memory:
+        assert (len(memory.edits()), set(targets(memory))) == (50, {"old"})
+
+
+def test_a_backup_replaces_a_memory_that_was_not_closed_but_none_that_is_open(
+    crashed: Path, tmp_path: Path
+) -> None:
+    with open_memory(tmp_path / "other.db") as other:
+        other.add_edits([fact(1, "other")])
+        with open_memory(crashed) as memory:
+            with pytest.raises(StoreError, match="open elsewhere"):
+                other.backup(crashed)
+            memory.add_edits([fact(99)])
+            assert len(memory.edits()) == 72
+        other.backup(crashed)
+    with open_memory(crashed) as memory:
+        assert targets(memory) == ["other"]
+
+
 def test_readers_hold_up_no_writer_of_a_restored_memory_or_of_a_backup(
     path: Path, copy: Path
 ) -> None:
