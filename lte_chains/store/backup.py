@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -13,6 +14,7 @@ from lte_chains.errors import StoreError
 from lte_chains.store.connections import explained
 from lte_chains.store.schema import BUSY_SECONDS, NEW_EPOCH, format_of, prepare
 
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _LOGS = ("-wal", "-journal")
 
 
@@ -37,7 +39,7 @@ def back_up(connection: sqlite3.Connection, name: str, path: str | os.PathLike[s
         _require_unused(target)
     with explained(str(target)), _draft(target) as draft:
         with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
-            connection.backup(copy)
+            _copy_pages(connection, copy)
             # One file that is complete by itself, also where nobody may write beside it.
             copy.execute("PRAGMA journal_mode = DELETE")
             copy.execute("DELETE FROM meta WHERE name = 'scrub'")
@@ -91,18 +93,33 @@ def _exchange(draft: Path, target: Path) -> None:
         [(page_bytes,)] = memory.execute("PRAGMA page_size")
         content.execute(f"PRAGMA page_size = {page_bytes}")
         content.execute("VACUUM")  # SQLite copies pages, and so only of one size
-        content.backup(memory)  # one transaction of SQLite's own
+        _copy_pages(content, memory)  # one transaction of SQLite's own
+
+
+def _copy_pages(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Copy a whole database; whoever holds the one or the other is waited for, but not for ever.
+
+    Raises:
+        sqlite3.OperationalError: Somebody held it for too long.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+
+    def give_up(status: int, _left: int, _all: int) -> None:
+        if status in _BUSY and time.monotonic() > deadline:  # Python itself would go on trying
+            raise sqlite3.OperationalError("database is locked")
+
+    source.backup(target, progress=give_up)
 
 
 def _copied(source: Path, draft: Path) -> None:
     """Copy a backup, check the copy, bring it up to date, and mark it as a new beginning."""
     with (
-        closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as given,
+        closing(sqlite3.connect(_read_only(source), uri=True, timeout=BUSY_SECONDS)) as given,
         closing(sqlite3.connect(draft, isolation_level=None)) as copy,
     ):
         if not format_of(given, str(source)):
             raise StoreError(f"{source} is an empty database, not a backup of a memory")
-        given.backup(copy)
+        _copy_pages(given, copy)
         [(verdict,), *_] = copy.execute("PRAGMA integrity_check(1)").fetchall()
         if verdict != "ok":
             raise StoreError(f"the backup {source} is damaged ({verdict}): use another one")
@@ -118,6 +135,10 @@ def _forget_saved(memory: Path) -> None:
     for place in cache.places_of(memory, unfinished=True):
         with suppress(OSError):
             place.unlink()
+
+
+def _read_only(path: Path) -> str:
+    return f"{path.as_uri()}?mode=ro"
 
 
 @contextmanager

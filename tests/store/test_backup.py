@@ -165,6 +165,24 @@ def test_a_backup_can_be_put_where_no_memory_is(path: Path, copy: Path) -> None:
         assert targets(again) == ["x"]
 
 
+@pytest.mark.parametrize("holds", ["memory", "backup"])
+def test_a_restore_waits_for_who_holds_a_file_but_not_for_ever(
+    path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch, holds: str
+) -> None:
+    monkeypatch.setattr("lte_chains.store.backup.BUSY_SECONDS", 0.3)
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        memory.backup(copy)
+        memory.add_edits([fact(2)])
+        with closing(sqlite3.connect({"memory": path, "backup": copy}[holds])) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(StoreError, match=r"locked.*try again"):
+                EditMemory.restore(copy, path)
+            assert len(memory.edits()) == 2
+        EditMemory.restore(copy, path)
+        assert len(memory.edits()) == 1
+
+
 @pytest.fixture
 def crashed(path: Path, copy: Path) -> Path:
     """A memory with a log beside it that nobody has open any more, of which `copy` is a backup."""
