@@ -161,6 +161,17 @@ _inherited: list[list[sqlite3.Connection]] = []
 
 
 @contextmanager
+def patience(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Let a connection wait this long, and no longer, for the transactions of others."""
+    [(before,)] = connection.execute("PRAGMA busy_timeout")
+    connection.execute(f"PRAGMA busy_timeout = {max(0, int(seconds * 1000))}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {before}")
+
+
+@contextmanager
 def explained(name: str) -> Iterator[None]:
     """Turn SQLite's errors, and the system's, into `StoreError`s that say what to do.
 

@@ -15,10 +15,14 @@ from typing import get_args
 
 from lte_chains.errors import ConfigError, StoreError
 from lte_chains.store.base import Durability
-from lte_chains.store.connections import ConnectionPool, Mark, explained
+from lte_chains.store.connections import ConnectionPool, Mark, explained, patience
 from lte_chains.store.schema import BUSY_SECONDS, connector, prepare
 
 _POOL_SIZE = 8
+_AT_OPENING_SECONDS = 1.0
+"""How long an opening waits for others to finish what a purge left undone."""
+_ERASURE = "SELECT value FROM meta WHERE name = 'scrub'"
+"""Selects the mark of an erasure that is due."""
 _log = logging.getLogger(__name__)
 
 
@@ -52,7 +56,7 @@ class Database:
         try:
             with self._pool.connection() as connection:
                 prepare(connection, self.name)
-            self.erase_traces()
+            self._finish_erasure()
         except BaseException:
             self.close()
             raise
@@ -104,25 +108,25 @@ class Database:
             yield connection
             connection.execute("COMMIT")
 
-    def erase_traces(self) -> None:
+    def erase_traces(self, *, seconds: float | None = None) -> None:
         """Rewrite the file if deleted text may still lie in its free space or its log.
+
+        Args:
+            seconds: How long to wait for others; None for as long as any call does.
 
         Raises:
             StoreError: Another process keeps reading an old state.
         """
-        with self._alone() as connection:
-            mark = connection.execute("SELECT value FROM meta WHERE name = 'scrub'").fetchone()
+        seconds = BUSY_SECONDS if seconds is None else seconds
+        with self._alone() as connection, patience(connection, seconds):
+            mark = connection.execute(_ERASURE).fetchone()
             if mark is None:
                 return
+            deadline = time.monotonic() + seconds
+            # Before the work too, which is in vain if somebody reads what the log has to keep.
+            self._empty_log(connection, deadline)
             connection.execute("VACUUM")
-            deadline = time.monotonic() + BUSY_SECONDS
-            while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                if time.monotonic() > deadline:
-                    raise StoreError(
-                        f"edits were purged, but another process still reads {self.name}, so "
-                        "traces stay in its log: close that reader and purge the same ids again"
-                    )
-                time.sleep(0.01)
+            self._empty_log(connection, deadline)
             # Only this erasure's mark: a purge in between has set another one.
             connection.execute(
                 "DELETE FROM meta WHERE name = 'scrub' AND value = ?", (mark["value"],)
@@ -141,6 +145,37 @@ class Database:
         )
         self._write_lock = threading.Lock()
         self._pid = os.getpid()
+
+    def _finish_erasure(self) -> None:
+        """Erase what a purge that was interrupted left, or leave it to the next opening or purge.
+
+        Somebody else's purge must not keep those out who may only read, or come
+        while others read.
+        """
+        if not self.read(_ERASURE):
+            return
+        try:
+            self.erase_traces(seconds=_AT_OPENING_SECONDS)
+        except StoreError as error:
+            _log.warning(
+                "a purge of %s was interrupted, and its traces are not erased yet; the next "
+                "opening tries again: %s",
+                *(self.name, error),
+            )
+
+    def _empty_log(self, connection: sqlite3.Connection, deadline: float) -> None:
+        """Bring the log into the file, and cut it to nothing.
+
+        Raises:
+            StoreError: Somebody reads an earlier state for too long.
+        """
+        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"edits were purged, but another process still reads {self.name}, so "
+                    "traces stay in its log: close that reader and purge the same ids again"
+                )
+            time.sleep(0.01)
 
     @contextmanager
     def _alone(self) -> Iterator[sqlite3.Connection]:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from lte_chains.errors import StoreError
 from lte_chains.store.base import Durability
-from lte_chains.store.connections import explained
+from lte_chains.store.connections import explained, patience
 from lte_chains.store.formats import MIGRATIONS, TABLES
 from lte_chains.store.refiling import refile
 
@@ -148,12 +148,8 @@ def _name_content(connection: sqlite3.Connection) -> None:
     # is damaged is told of by those who need it.
     with suppress(sqlite3.DatabaseError):
         if connection.execute("SELECT 1 FROM meta WHERE name = 'epoch'").fetchone() is None:
-            [(patience,)] = connection.execute("PRAGMA busy_timeout")
-            connection.execute("PRAGMA busy_timeout = 0")
-            try:  # another process may have been first
+            with patience(connection, 0):  # another process may have been first
                 connection.execute(NEW_EPOCH.replace("REPLACE", "IGNORE"))
-            finally:
-                connection.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 def _go_on_with_wal(connection: sqlite3.Connection, name: str) -> None:

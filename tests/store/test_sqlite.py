@@ -78,6 +78,34 @@ def test_an_interrupted_erasure_is_finished_when_the_file_is_opened_again(
     assert query(path, "SELECT count(*) FROM meta WHERE name = 'scrub'") == [(0,)]
 
 
+def test_a_memory_opens_whoever_holds_up_the_erasure_of_an_earlier_purge(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("lte_chains.store.database._AT_OPENING_SECONDS", 0.1)
+    secret = "zanzibarquartz"
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        [id_] = memory.add_edits([fact(1, secret)])
+        with monkeypatch.context() as patch:
+            patch.setattr(type(memory._shared.store._database), "erase_traces", lambda _: None)
+            memory.purge([id_])
+        for hold, begin in (("reads", "BEGIN"), ("writes", "BEGIN IMMEDIATE")):
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute(begin)
+            other.execute("SELECT * FROM versions").fetchall()
+            caplog.clear()
+            with EditMemory.open(path, embeddings=EMBEDDINGS) as beside:
+                assert beside.edits() == [], hold
+            assert "the next opening tries again" in caplog.text
+            other.close()
+        files = [p.read_bytes() for p in path.parent.iterdir()]
+        assert any(secret.encode() in content for content in files)
+        caplog.clear()
+        EditMemory.open(path, embeddings=EMBEDDINGS).close()
+        assert "tries again" not in caplog.text
+        files = [p.read_bytes() for p in path.parent.iterdir()]
+        assert not any(secret.encode() in content for content in files)
+
+
 def test_a_purge_that_a_reader_holds_up_says_so_and_can_be_repeated(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
