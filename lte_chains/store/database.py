@@ -21,6 +21,8 @@ from lte_chains.store.schema import BUSY_SECONDS, connector, prepare
 _POOL_SIZE = 8
 _AT_OPENING_SECONDS = 1.0
 """How long an opening waits for others to finish what a purge left undone."""
+_IN_MEMORY_BYTES = 1 << 28
+"""The largest file whose copy is built in memory when it is written anew."""
 _ERASURE = "SELECT value FROM meta WHERE name = 'scrub'"
 """Selects the mark of an erasure that is due."""
 _log = logging.getLogger(__name__)
@@ -125,7 +127,7 @@ class Database:
             deadline = time.monotonic() + seconds
             # Before the work too, which is in vain if somebody reads what the log has to keep.
             self._empty_log(connection, deadline)
-            connection.execute("VACUUM")
+            _rewrite(connection)
             self._empty_log(connection, deadline)
             # Only this erasure's mark: a purge in between has set another one.
             connection.execute(
@@ -192,6 +194,22 @@ class Database:
         if self.path is not None and self._pid != os.getpid():
             self._pool.abandon()
             self._start()
+
+
+def _rewrite(connection: sqlite3.Connection) -> None:
+    """Write the file anew, which leaves no free space in it.
+
+    SQLite builds a copy first. Of a large file that would take as much memory,
+    and so it is built in a file of the system's that has no name.
+    """
+    [(pages,)] = connection.execute("PRAGMA page_count")
+    [(page_bytes,)] = connection.execute("PRAGMA page_size")
+    try:
+        if pages * page_bytes > _IN_MEMORY_BYTES:
+            connection.execute("PRAGMA temp_store = FILE")
+        connection.execute("VACUUM")
+    finally:
+        connection.execute("PRAGMA temp_store = MEMORY")
 
 
 def demand_erasure(connection: sqlite3.Connection) -> None:

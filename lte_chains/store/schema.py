@@ -71,7 +71,8 @@ def connector(
         # Where the system's sync leaves data in the disk's own memory (macOS): no effect elsewhere.
         connection.execute(f"PRAGMA fullfsync = {durability == 'full':d}")
         connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA temp_store = MEMORY")  # no text in files of their own
+        # No text in files of their own; but see how `Database` writes a large file anew.
+        connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return connection
 

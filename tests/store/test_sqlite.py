@@ -15,7 +15,8 @@ import pytest
 from lte_chains.edit import Edit
 from lte_chains.errors import StoreError
 from lte_chains.memory import EditMemory
-from lte_chains.store import EditStore, SQLiteStore
+from lte_chains.store import EditStore, SQLiteStore, database
+from lte_chains.store.schema import connector
 from lte_chains.store.searcher import _Moved
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
@@ -123,6 +124,24 @@ def test_a_purge_that_a_reader_holds_up_says_so_and_can_be_repeated(
         assert memory.purge([id_]) == 2
         files = b"".join(p.read_bytes() for p in path.parent.iterdir())
         assert b"zanzibarquartz" not in files
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_only_a_small_file_is_copied_in_memory_when_it_is_written_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    monkeypatch.setattr(database, "_IN_MEMORY_BYTES", 10_000 if large else 1 << 28)
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        [id_] = memory.add_edits([fact(1, "zanzibarquartz")])
+        memory.purge([id_])
+    assert b"zanzibarquartz" not in path.read_bytes()
+    told: list[str] = []
+    connection = connector(path)()
+    connection.set_trace_callback(told.append)
+    database._rewrite(connection)
+    assert ("PRAGMA temp_store = FILE" in told) == large
+    assert connection.execute("PRAGMA temp_store").fetchone()[0] == 2, "in memory again"
+    connection.close()
 
 
 def test_keys_of_purged_versions_are_never_used_again(path: Path) -> None:
