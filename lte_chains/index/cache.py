@@ -37,7 +37,8 @@ _FORMAT = f"lte-chains index 3 {sys.byteorder}"
 _LONGEST_HEADER = 1 << 20
 _WORDS = 512
 """64-bit words that are summed up together: a page of 4 KiB."""
-_DRAFT = re.compile(r"-[0-9a-f]{16}-[0-9a-f]{32}$")
+_ENDING = re.compile(r"-index-[0-9a-f]{16}(?P<draft>-[0-9a-f]{32})?$")
+"""How the name of an index ends, behind its database's; no other file is ever touched."""
 _ABANDONED_SECONDS = 3600.0
 
 
@@ -102,9 +103,8 @@ def places_of(database: Path, *, unfinished: bool = False) -> list[Path]:
 
     What is perhaps being written at this moment is among them only if `unfinished`.
     """
-    prefix = f"{database.name}-index-"
     with suppress(OSError):
-        found = [path for path in database.parent.iterdir() if path.name.startswith(prefix)]
+        found = [path for path in database.parent.iterdir() if _is_index(path, of=database)]
         return [path for path in found if unfinished or not _is_being_written(path)]
     return []
 
@@ -268,8 +268,15 @@ def _sweep(place: Path) -> None:
     """Delete what writers that were killed have left behind."""
     with suppress(OSError):
         for path in place.parent.iterdir():
-            if path.name.startswith(f"{place.name}-") and not _is_being_written(path):
+            named = path.name.startswith(f"{place.name}-") and _ENDING.search(path.name)
+            if named and not _is_being_written(path):
                 path.unlink(missing_ok=True)
+
+
+def _is_index(path: Path, *, of: Path) -> bool:
+    """Tell whether a file has the name of an index of a database, or of an unfinished one."""
+    ending = path.name.removeprefix(of.name)
+    return ending != path.name and _ENDING.match(ending) is not None
 
 
 def _is_being_written(path: Path) -> bool:
@@ -278,7 +285,8 @@ def _is_being_written(path: Path) -> bool:
         age = time.time() - path.stat().st_mtime
     except OSError:
         return True  # it was: now it has its name, or is gone
-    return _DRAFT.search(path.name) is not None and age < _ABANDONED_SECONDS
+    ending = _ENDING.search(path.name)
+    return ending is not None and ending["draft"] is not None and age < _ABANDONED_SECONDS
 
 
 def _sync_folder(folder: Path) -> None:

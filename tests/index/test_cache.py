@@ -100,6 +100,20 @@ def test_what_killed_writers_left_is_swept_later(
     assert cache.places_of(database) == [place]
 
 
+def test_only_names_that_the_library_writes_are_its_own(
+    index: VectorIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_ABANDONED_SECONDS", -1.0)
+    database = tmp_path / "edits.db"
+    place = cache.place_of(database, "default")
+    names = ("edits.db-index-old.db", f"{place.name}.bak", f"{place.name}-mine", f"x{place.name}")
+    for name in names:
+        (tmp_path / name).write_bytes(b"somebody's")
+    cache.save(place, index.view, STAMP)
+    assert cache.places_of(database, unfinished=True) == [place]
+    assert {path.name for path in tmp_path.iterdir()} == {place.name, *names}
+
+
 def test_a_write_that_fails_leaves_the_earlier_file(
     index: VectorIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,7 +175,7 @@ def test_caches_that_do_not_fit_are_found_and_deleted(path: Path) -> None:
     [place] = cache.places_of(path)
     whole = place.read_bytes()
     for number, content in enumerate((whole[:-1], b"", whole)):
-        broken = place.with_name(f"{place.name}{number}")
+        broken = place.with_name(f"edits.db-index-{number:016x}")
         broken.write_bytes(content)
     found = examine(path)
     assert {finding.part for finding in found} == {"cache"}

@@ -280,9 +280,12 @@ def test_reembedding_deletes_the_saved_indexes_of_all_namespaces(path: Path) -> 
         search(store, namespace=namespace)
     store.close()
     assert len(cache.places_of(path)) == 2
+    other = path.with_name("edits.db-index-old.db")
+    other.write_bytes(b"somebody's")
     store = SQLiteStore(path)
     store.reembed(lambda edits: [np.ones((1, 3), np.float32)] * len(edits), fingerprint="y")
     assert cache.places_of(path) == []
+    assert other.exists()
     store.close()
 
 
