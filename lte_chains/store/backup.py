@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -37,7 +38,8 @@ def back_up(connection: sqlite3.Connection, name: str, path: str | os.PathLike[s
         if target.exists() and Path(name).exists() and target.samefile(name):
             raise StoreError(f"{target} is the memory itself: give another path for its copy")
         _require_unused(target)
-    with explained(str(target)), _draft(target) as draft:
+    like = Path(name) if Path(name).exists() else None
+    with explained(str(target)), _draft(target, like=like) as draft:
         with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
             _copy_pages(connection, copy)
             # One file that is complete by itself, also where nobody may write beside it.
@@ -63,7 +65,7 @@ def restore(backup: str | os.PathLike[str], path: str | os.PathLike[str]) -> Non
             raise StoreError(f"there is no backup at {source}")
         if target.exists() and target.samefile(source):
             raise StoreError(f"{source} is the memory itself: give the path of a backup")
-    with _draft(target) as draft:
+    with _draft(target, like=target if target.exists() else source) as draft:
         with explained(str(source)):
             _copied(source, draft)
         with explained(str(target)):
@@ -142,8 +144,12 @@ def _read_only(path: Path) -> str:
 
 
 @contextmanager
-def _draft(target: Path) -> Iterator[Path]:
+def _draft(target: Path, *, like: Path | None) -> Iterator[Path]:
     """Name a file beside the target, which is gone in the end.
+
+    Args:
+        target: What it is a draft of.
+        like: Who may read this file may read the draft; None for the process' own habit.
 
     Raises:
         StoreError: The target's folder does not exist.
@@ -152,6 +158,11 @@ def _draft(target: Path) -> Iterator[Path]:
         raise StoreError(f"the folder {target.parent} does not exist: create it first")
     draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
+        if like is not None:
+            mode = stat.S_IMODE(like.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR
+            draft.touch(stat.S_IRUSR | stat.S_IWUSR)
+            with suppress(PermissionError):  # a file system that has no modes
+                draft.chmod(mode)
         yield draft
     finally:
         for end in ("", "-journal", "-wal", "-shm"):

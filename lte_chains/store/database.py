@@ -16,6 +16,7 @@ from typing import get_args
 from lte_chains.errors import ConfigError, StoreError
 from lte_chains.store.base import Durability
 from lte_chains.store.connections import ConnectionPool, Mark, explained, patience
+from lte_chains.store.saved_indexes import delete_outdated
 from lte_chains.store.schema import BUSY_SECONDS, connector, prepare
 
 _POOL_SIZE = 8
@@ -113,6 +114,8 @@ class Database:
     def erase_traces(self, *, seconds: float | None = None) -> None:
         """Rewrite the file if deleted text may still lie in its free space or its log.
 
+        Saved indexes that hold the vectors of what was deleted go first.
+
         Args:
             seconds: How long to wait for others; None for as long as any call does.
 
@@ -124,6 +127,8 @@ class Database:
             mark = connection.execute(_ERASURE).fetchone()
             if mark is None:
                 return
+            if self.path is not None:
+                delete_outdated(connection, self.path)
             deadline = time.monotonic() + seconds
             # Before the work too, which is in vain if somebody reads what the log has to keep.
             self._empty_log(connection, deadline)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lte_chains.errors import StoreError
-from lte_chains.store.database import Database
 from lte_chains.store.schema import ROOM
 
 if TYPE_CHECKING:
     from lte_chains.index import VectorIndex
     from lte_chains.index.cache import Saved
     from lte_chains.index.ranking import View
+    from lte_chains.store.database import Database
 
 _log = logging.getLogger(__name__)
 
@@ -80,8 +80,11 @@ class SavedIndexes:
             return
         shown = {"namespace": origin.namespace, "since": stamp.revision}
         committed = connection.execute(_COMMITTED, shown).fetchone()
-        erased = connection.execute(ERASED, shown).fetchone()
-        if committed is None or committed[0] != stamp.at or erased is not None:
+        if committed is None or committed[0] != stamp.at:
+            return
+        if connection.execute(ERASED, shown).fetchone() is not None:
+            with suppress(OSError):
+                place.unlink()
             return
         saved = cache.load(place)
         if saved is None or saved.stamp != stamp or saved.vectors.shape[1] != index.dimension:
@@ -114,27 +117,17 @@ class SavedIndexes:
         for writer in list(self._writers.values()):
             writer.join()
 
-    def delete(self, namespace: str | None = None) -> None:
-        """Delete what is saved of a namespace, or of all.
+    def delete(self) -> None:
+        """Delete what is saved of all namespaces.
 
         Raises:
             StoreError: A file cannot be deleted.
         """
         from lte_chains.index import cache
 
-        if self._database.path is None:
-            return
-        places = cache.places_of(self._database.path, unfinished=True)
-        if namespace is not None:
-            own = cache.place_of(self._database.path, namespace).name
-            places = [place for place in places if place.name.startswith(own)]
-        for place in places:
-            try:
-                place.unlink(missing_ok=True)
-            except OSError as error:
-                raise StoreError(
-                    f"the saved index {place} still holds what was erased: delete it"
-                ) from error
+        if self._database.path is not None:
+            for place in cache.places_of(self._database.path, unfinished=True):
+                _delete(place)
 
     def _worth_saving(self, index: VectorIndex, changed: int) -> bool:
         known = self._database.path is not None and len(index) >= _WORTH
@@ -159,13 +152,38 @@ class SavedIndexes:
         place = cache.place_of(database.path, namespace)
         at = committed[0][0]
         stamp = cache.Stamp(namespace, view.revision, at, origin.space, origin.ledger)
-        cache.save(place, view, stamp)
-        # A purge that came in between has deleted the earlier file, not this one.
-        if database.read(ERASED, shown):
-            with suppress(FileNotFoundError):
-                place.unlink()
-            return False
-        return True
+        return cache.save(
+            *(place, view, stamp),
+            like=database.path,
+            wanted=lambda: not database.read(ERASED, shown),
+        )
+
+
+def delete_outdated(connection: sqlite3.Connection, database: Path) -> None:
+    """Delete the saved indexes that hold what was erased since, finished ones or not.
+
+    Raises:
+        StoreError: A file cannot be deleted.
+    """
+    from lte_chains.index import cache
+
+    ledger = connection.execute(_LEDGER).fetchone()
+    for place in cache.places_of(database, unfinished=True):
+        stamp = cache.stamp_of(place)
+        if stamp is not None and ledger is not None and ledger[0] == stamp.ledger:
+            shown = {"namespace": stamp.namespace, "since": stamp.revision}
+            if connection.execute(ERASED, shown).fetchone() is None:
+                continue
+        _delete(place)
+
+
+def _delete(place: Path) -> None:
+    try:
+        place.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the saved index {place} still holds what was erased: delete it"
+        ) from error
 
 
 def faults_of(connection: sqlite3.Connection, database: Path) -> list[tuple[Path, str]]:

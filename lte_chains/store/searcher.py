@@ -128,9 +128,9 @@ class Searcher:
         room = self._rooms.get((os.getpid(), namespace))
         return None if room is None else room.index
 
-    def forget_saved(self, namespace: str | None = None) -> None:
-        """Delete what is saved of a namespace's index, or of all: it holds what was purged."""
-        self._saved.delete(namespace)
+    def forget_saved(self) -> None:
+        """Delete what is saved of the indexes of all namespaces."""
+        self._saved.delete()
 
     def close(self) -> None:
         """Save the indexes that are worth it, and forget them."""

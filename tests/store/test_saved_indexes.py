@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import stat
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -250,27 +252,108 @@ def test_what_is_purged_leaves_the_saved_index_too(path: Path) -> None:
     store.close()
 
 
-def test_an_index_saved_while_another_process_purges_is_deleted(
+def test_what_was_purged_leaves_the_saved_index_with_the_next_opening_at_the_latest(
     path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SQLiteStore(path)
+    for namespace in "ab":
+        add(store, 0, 100, namespace)
+        search(store, namespace=namespace)
+    store.close()
+    store = SQLiteStore(path)
+    with monkeypatch.context() as patch:  # as if it was killed there
+        patch.setattr(type(store._database), "erase_traces", lambda _: None)
+        store.purge("a", ["7"])
+    store.close()
+    assert len(cache.places_of(path)) == 2
+    SQLiteStore(path).close()
+    assert cache.places_of(path) == [cache.place_of(path, "b")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="not everybody may make a link there")
+def test_a_purge_finds_the_saved_index_whichever_way_the_memory_was_opened(
+    path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link.db"
+    link.symlink_to(path)
+    for first, second in ((link, path), (path, link)):
+        fill(first)
+        assert cache.places_of(path) == cache.places_of(link) == [cache.place_of(link, "a")]
+        beside_link = link.with_name(f"link.db-index-{'0' * 16}")  # of an earlier version
+        beside_link.write_bytes(cache.place_of(path, "a").read_bytes())
+        store = SQLiteStore(second)
+        store.purge("a", ["7"])
+        store.close()
+        assert cache.places_of(path) == []
+        assert beside_link.exists() == (second == path), (
+            "nobody can know of it but through the link"
+        )
+        beside_link.unlink(missing_ok=True)
+        path.unlink()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_what_is_beside_a_memory_is_for_those_who_may_read_the_memory(
+    path: Path, mode: int
+) -> None:
+    SQLiteStore(path).close()
+    path.chmod(mode)
+    fill(path)
+    [place] = cache.places_of(path)
+    store = SQLiteStore(path)
+    copy, again = path.with_name("copy.db"), path.with_name("again.db")
+    copy.touch(0o644)
+    store.backup(copy)
+    restore(copy, again)
+    assert {stat.S_IMODE(p.stat().st_mode) for p in path.parent.iterdir()} == {mode}
+    assert {path, place, copy, again} <= set(path.parent.iterdir())
+    store.close()
+
+
+@pytest.mark.parametrize("moment", ["before", "while", "after"])
+def test_an_index_saved_while_another_process_purges_is_deleted(
+    path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     store, other = SQLiteStore(path), SQLiteStore(path)
     add(store, 0, 70)
     search(store)
     add(store, 70, 70)
-    save, doomed = cache.save, ["7"]
+    save, write, sync, doomed, written = cache.save, cache._write, cache._sync_folder, ["7"], []
 
-    def slow(place, view, stamp) -> None:
-        if doomed:
+    def purge(now: str) -> None:
+        if doomed and now == moment:
             other.purge("a", [doomed.pop()])
-        save(place, view, stamp)
+            written.clear()
+            if moment == "while":
+                assert cache.places_of(path, unfinished=True) == [], "the unfinished one is gone"
+
+    def saving(*arguments, **options) -> bool:
+        purge("before")
+        return save(*arguments, **options)
+
+    def writing(file, array) -> None:
+        purge("while")
+        written.append(array)
+        write(file, array)
+
+    def syncing(folder) -> None:
+        sync(folder)
+        purge("after")
 
     # Before the search: it saves in the background, as closing does if that has not.
-    monkeypatch.setattr(cache, "save", slow)
+    monkeypatch.setattr(cache, "save", saving)
+    monkeypatch.setattr(cache, "_write", writing)
+    monkeypatch.setattr(cache, "_sync_folder", syncing)
     search(store)
+    store._searcher._saved.settle()
+    assert cache.places_of(path, unfinished=True) == []
+    assert bool(written) == (moment == "while"), "what was purged is not written at all"
     store.close()
     assert not doomed
     other.close()
-    assert cache.places_of(path) == []
+    assert cache.places_of(path, unfinished=True) == []
 
 
 def test_reembedding_deletes_the_saved_indexes_of_all_namespaces(path: Path) -> None:
