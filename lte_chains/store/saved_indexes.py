@@ -187,14 +187,20 @@ def _delete(place: Path) -> None:
 
 
 def faults_of(connection: sqlite3.Connection, database: Path) -> list[tuple[Path, str]]:
-    """Return the saved indexes that cannot be used, or are not what the ledger says, and why."""
+    """Return the saved indexes that cannot be used, or are not what the ledger says, and why.
+
+    Args:
+        connection: Outside a transaction, to a database that may be in use.
+        database: Its file.
+    """
     from lte_chains.index import cache
 
     found = []
     for place in cache.places_of(database):
         saved = cache.load(place)
         if saved is None:
-            found.append((place, "damaged, unfinished, or of another version"))
+            if place.exists():  # and was not deleted since by somebody who erases
+                found.append((place, "damaged, unfinished, or of another version"))
         elif place != cache.place_of(database, saved.stamp.namespace):
             found.append((place, "of another name than its namespace has"))
         elif fault := _fault(connection, saved):
@@ -203,6 +209,16 @@ def faults_of(connection: sqlite3.Connection, database: Path) -> list[tuple[Path
 
 
 def _fault(connection: sqlite3.Connection, saved: Saved) -> str | None:
+    """Return what is wrong with an index, by one state of the ledger throughout."""
+    connection.execute("BEGIN")
+    try:
+        return _fault_now(connection, saved)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _fault_now(connection: sqlite3.Connection, saved: Saved) -> str | None:
     stamp = saved.stamp
     shown = {"namespace": stamp.namespace, "since": stamp.revision}
     committed = connection.execute(_COMMITTED, shown).fetchone()

@@ -194,6 +194,26 @@ def test_a_cache_with_other_vectors_than_the_ledger_is_found(path: Path) -> None
     assert (finding.part, "not what the ledger holds" in finding.problem) == ("cache", True)
 
 
+def test_a_commit_between_two_looks_at_the_ledger_is_no_finding(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added: list[str] = []
+
+    def beside(connection: sqlite3.Connection, saved: cache.Saved) -> str | None:
+        def add(statement: str) -> None:
+            if statement.startswith("SELECT key, vector FROM vectors") and not added:
+                with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+                    added.extend(memory.add_edits([Edit.from_statement("Beside.")]))
+
+        connection.set_trace_callback(add)
+        return fault(connection, saved)
+
+    fault = saved_indexes._fault
+    monkeypatch.setattr(saved_indexes, "_fault", beside)
+    assert examine(path) == []
+    assert added
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_no_damage_is_an_unhandled_error(path: Path, seed: int) -> None:
     rng = random.Random(seed)
