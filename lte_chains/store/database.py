@@ -15,13 +15,15 @@ from typing import get_args
 
 from lte_chains.errors import ConfigError, StoreError
 from lte_chains.store.base import Durability
-from lte_chains.store.connections import ConnectionPool, Mark, explained, patience
+from lte_chains.store.connections import ConnectionPool, Mark, busy, explained, patience
 from lte_chains.store.saved_indexes import delete_outdated
 from lte_chains.store.schema import BUSY_SECONDS, connector, prepare
 
 _POOL_SIZE = 8
 _AT_OPENING_SECONDS = 1.0
 """How long an opening waits for others to finish what a purge left undone."""
+_A_MOMENT = 0.01
+"""Seconds that need not be taken off those that a call may wait."""
 _IN_MEMORY_BYTES = 1 << 28
 """The largest file whose copy is built in memory when it is written anew."""
 _ERASURE = "SELECT value FROM meta WHERE name = 'scrub'"
@@ -104,10 +106,16 @@ class Database:
         It is committed, and on the disk, when the block ends without an error.
 
         Raises:
-            StoreError: The database is closed, or SQLite fails.
+            StoreError: The database is closed, or SQLite fails, or others write for too long.
         """
+        begun = time.monotonic()
         with self._alone() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+            waited = time.monotonic() - begun
+            if waited < _A_MOMENT:
+                connection.execute("BEGIN IMMEDIATE")
+            else:  # other threads and other processes are waited for no longer than either
+                with patience(connection, BUSY_SECONDS - waited):
+                    connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
 
@@ -148,7 +156,10 @@ class Database:
         # An in-memory database lives and dies with its one connection.
         size = 1 if self.path is None else _POOL_SIZE
         self._pool = ConnectionPool(
-            connector(self.path, durability=self._durability), size=size, name=self.name
+            connector(self.path, durability=self._durability),
+            size=size,
+            seconds=BUSY_SECONDS,
+            name=self.name,
         )
         self._write_lock = threading.Lock()
         self._pid = os.getpid()
@@ -189,10 +200,19 @@ class Database:
         """Lend a connection to one thread of this process at a time.
 
         Threads queue here: SQLite's own waiting is polling, and unfair.
+
+        Raises:
+            StoreError: Others take too long.
         """
         self._leave_parent()
-        with self._write_lock, self._pool.connection() as connection:
-            yield connection
+        lock = self._write_lock
+        if not lock.acquire(timeout=BUSY_SECONDS):
+            raise busy(self.name)
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        finally:
+            lock.release()
 
     def _leave_parent(self) -> None:
         """Start afresh in a forked child: connections and held locks must not cross a fork."""

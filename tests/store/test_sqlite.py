@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -181,6 +183,44 @@ def test_a_write_lock_held_by_another_process_is_waited_for_then_named(
         other.execute("ROLLBACK")
         other.close()
         memory.add_edits([fact(1)])
+
+
+def test_a_queue_of_threads_waits_no_longer_than_one_call_may(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("schema", "database"):
+        monkeypatch.setattr(f"lte_chains.store.{module}.BUSY_SECONDS", 0.5)
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+
+        def waited(n: int) -> float:
+            begun = time.monotonic()
+            with pytest.raises(StoreError, match=r"locked.*another process or thread"):
+                memory.add_edits([fact(n)])
+            return time.monotonic() - begun
+
+        with ThreadPoolExecutor(8) as pool:
+            assert max(pool.map(waited, range(8))) < 2, "one after the other it would be 4"
+        other.close()
+        memory.add_edits([fact(1)])
+        with memory._shared.store._database._write_lock:  # as a thread might that rewrites the file
+            waited(2)
+        assert len(memory.edits()) == 1
+
+
+def test_a_thread_for_which_no_connection_is_left_waits_and_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lte_chains.store.database.BUSY_SECONDS", 0.2)
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        store = memory._shared.store._database
+        with ExitStack() as readers:
+            for _ in range(8):
+                readers.enter_context(store.reading())
+            with pytest.raises(StoreError, match="try again"):
+                memory.edits()
+        assert memory.edits() == []
 
 
 def test_threads_share_one_in_memory_database() -> None:
