@@ -13,11 +13,12 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 import time
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,11 +34,12 @@ from lte_chains.index.sealed import Sealed
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = f"lte-chains index 2 {sys.byteorder}"
+_FORMAT = f"lte-chains index 3 {sys.byteorder}"
 _LONGEST_HEADER = 1 << 20
 _WORDS = 512
 """64-bit words that are summed up together: a page of 4 KiB."""
-_DRAFT = re.compile(r"-[0-9a-f]{16}-[0-9a-f]{32}$")
+_ENDING = re.compile(r"-index-[0-9a-f]{16}(?P<draft>-[0-9a-f]{32})?$")
+"""How the name of an index ends, behind its database's; no other file is ever touched."""
 _ABANDONED_SECONDS = 3600.0
 
 
@@ -45,8 +47,8 @@ _ABANDONED_SECONDS = 3600.0
 class Stamp:
     """What a saved index shows.
 
-    The moment of the revision tells a ledger from another one, and from an
-    earlier state of itself that was restored and then went another way.
+    The moment of the revision tells a ledger from a copy of an earlier state of
+    it that went another way.
     """
 
     namespace: str
@@ -55,6 +57,8 @@ class Stamp:
     """When the revision was committed, as the ledger has it."""
     space: str
     """The vectors' space, as the ledger has it."""
+    ledger: str
+    """The ledger's name for its content; another file, or a restored one, has another."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +91,15 @@ class Saved:
 def place_of(database: Path, namespace: str) -> Path:
     """Return where the index of a namespace is kept, beside its database.
 
+    That is beside the file itself, if the path is a link to it: whoever erases must
+    find it, whichever way the memory was opened.
+
     Example:
         >>> place_of(Path("edits.db"), "default").name
         'edits.db-index-37a8eec1ce19687d'
     """
     mark = hashlib.sha256(namespace.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    database = _itself(database)
     return database.with_name(f"{database.name}-index-{mark}")
 
 
@@ -100,50 +108,53 @@ def places_of(database: Path, *, unfinished: bool = False) -> list[Path]:
 
     What is perhaps being written at this moment is among them only if `unfinished`.
     """
-    prefix = f"{database.name}-index-"
-    with suppress(OSError):
-        found = [path for path in database.parent.iterdir() if path.name.startswith(prefix)]
-        return [path for path in found if unfinished or not _is_being_written(path)]
-    return []
+    found: list[Path] = []
+    for place in {database, _itself(database)}:  # beside a link there may be some of earlier times
+        with suppress(OSError):
+            found += [path for path in place.parent.iterdir() if _is_index(path, of=place)]
+    return [path for path in found if unfinished or not _is_being_written(path)]
 
 
-def save(place: Path, view: View, stamp: Stamp) -> None:
-    """Write an index, all or nothing.
+def save(
+    place: Path,
+    view: View,
+    stamp: Stamp,
+    *,
+    like: Path | None = None,
+    wanted: Callable[[], bool] = lambda: True,
+) -> bool:
+    """Write an index, all or nothing, if it is wanted; return whether it is there.
+
+    Args:
+        place: Where; an earlier file is replaced.
+        view: What the index shows.
+        stamp: What that is.
+        like: The file whose permissions the new one gets.
+        wanted: Asked while the file is empty, and again when it has its name: who erases
+            something is heeded before the first time, and after it finds the file.
 
     Raises:
         OSError: It cannot be written; an earlier file is as it was.
     """
     _sweep(place)
     draft = place.with_name(f"{place.name}-{uuid.uuid4().hex}")
-    # Held until the end: arrays of codes are views of the blocks' own memory.
-    blocks = [block.swept() for block in view.sealed if block.live]
-    arrays = _arrays_of(blocks, view.growing)
-    header = {
-        "format": _FORMAT,
-        "stamp": asdict(stamp),
-        "edits": view.edits,
-        "dimension": view.growing.vectors.shape[1],
-        "blocks": [
-            {"rows": len(block.keys), "scale": block.scale, "residual": block.residual}
-            for block in blocks
-        ],
-        "rows": len(arrays[-2]),
-        "checksums": [_checksum(array) for array in arrays],
-    }
-    line = json.dumps(header).encode()
     try:
         with draft.open("xb", buffering=0) as file:
-            # The header's own checksum, in a fixed width; memoryviews are written whole.
-            file.write(b"%08x%08x" % (len(line), zlib.crc32(line)) + line)
-            for array in arrays:
-                _write(file, array)
+            with suppress(PermissionError):  # a file system that has none
+                shutil.copymode(like or draft, draft)
+            if not wanted():
+                return False
+            _write_index(file, view, stamp)
             os.fsync(file.fileno())
         draft.replace(place)
         _sync_folder(place.parent)
-    except BaseException:
+    finally:
         with suppress(OSError):
             draft.unlink()
-        raise
+    if not wanted():
+        place.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def load(place: Path) -> Saved | None:
@@ -165,6 +176,29 @@ def stamp_of(place: Path) -> Stamp | None:
             return Stamp(**_header(file)["stamp"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _write_index(file: BinaryIO, view: View, stamp: Stamp) -> None:
+    # Held until the end: arrays of codes are views of the blocks' own memory.
+    blocks = [block.swept() for block in view.sealed if block.live]
+    arrays = _arrays_of(blocks, view.growing)
+    header = {
+        "format": _FORMAT,
+        "stamp": asdict(stamp),
+        "edits": view.edits,
+        "dimension": view.growing.vectors.shape[1],
+        "blocks": [
+            {"rows": len(block.keys), "scale": block.scale, "residual": block.residual}
+            for block in blocks
+        ],
+        "rows": len(arrays[-2]),
+        "checksums": [_checksum(array) for array in arrays],
+    }
+    line = json.dumps(header).encode()
+    # The header's own checksum, in a fixed width; memoryviews are written whole.
+    file.write(b"%08x%08x" % (len(line), zlib.crc32(line)) + line)
+    for array in arrays:
+        _write(file, array)
 
 
 def _arrays_of(blocks: Sequence[Sealed], growing: Rows) -> list[npt.NDArray[Any]]:
@@ -266,8 +300,20 @@ def _sweep(place: Path) -> None:
     """Delete what writers that were killed have left behind."""
     with suppress(OSError):
         for path in place.parent.iterdir():
-            if path.name.startswith(f"{place.name}-") and not _is_being_written(path):
+            named = path.name.startswith(f"{place.name}-") and _ENDING.search(path.name)
+            if named and not _is_being_written(path):
                 path.unlink(missing_ok=True)
+
+
+def _itself(database: Path) -> Path:
+    """Return the file that a link leads to, in the end; any other path as it is."""
+    return Path(os.path.realpath(database)) if database.is_symlink() else database
+
+
+def _is_index(path: Path, *, of: Path) -> bool:
+    """Tell whether a file has the name of an index of a database, or of an unfinished one."""
+    ending = path.name.removeprefix(of.name)
+    return ending != path.name and _ENDING.match(ending) is not None
 
 
 def _is_being_written(path: Path) -> bool:
@@ -276,7 +322,8 @@ def _is_being_written(path: Path) -> bool:
         age = time.time() - path.stat().st_mtime
     except OSError:
         return True  # it was: now it has its name, or is gone
-    return _DRAFT.search(path.name) is not None and age < _ABANDONED_SECONDS
+    ending = _ENDING.search(path.name)
+    return ending is not None and ending["draft"] is not None and age < _ABANDONED_SECONDS
 
 
 def _sync_folder(folder: Path) -> None:

@@ -50,6 +50,9 @@ class VectorIndex:
         self.lock = threading.Lock()
         """Held by whoever brings the index up to date."""
         self._growing = Growing(dimension)
+        self._whole = True
+        """Whether what is kept is what `view` shows: not while it is changed, nor if that was
+        broken off."""
         self.view = View(0, 0, self._growing.view)
         """What searches see now."""
         self.unsaved = 0
@@ -57,8 +60,8 @@ class VectorIndex:
 
     @property
     def revision(self) -> int:
-        """The revision of the ledger that the index shows."""
-        return self.view.revision
+        """The revision that the index shows and can go on from; 0 if it is to be built anew."""
+        return self.view.revision if self._whole else 0
 
     def __len__(self) -> int:
         """Return the number of live edits."""
@@ -80,6 +83,7 @@ class VectorIndex:
                 blocks.append(Sealed.of(keys, vectors, keep=keep))
             else:
                 growing.append(by_key(keys, vectors))
+        self._whole = False
         self._growing = growing
         self.unsaved = edits
         self._publish(revision, edits, tuple(blocks))
@@ -98,15 +102,20 @@ class VectorIndex:
         """
         growing = Growing(self.dimension)
         growing.append(by_key(keys, vectors))
+        self._whole = False
         self._growing, self.unsaved = growing, 0
         self._publish(revision, edits, tuple(blocks))
 
     def update(self, revision: int, changes: Iterable[Change]) -> None:
         """Apply what happened to some versions since `self.revision`; call with `lock` held.
 
+        Whatever breaks it off, searches go on in what was there before, and
+        `revision` is 0: the index is to be built anew.
+
         Raises:
-            ValueError: A value holds no whole vectors; the index is to be rebuilt.
+            ValueError: A value holds no whole vectors.
         """
+        self._whole = False  # from here on rows may be in neither place, or in both
         blocks, edits = self.view.sealed, self.view.edits
         for part in _parts(changes, BLOCK_ROWS // 4):
             gone = [key for key, stored in part if stored is None]
@@ -156,6 +165,7 @@ class VectorIndex:
 
     def _publish(self, revision: int, edits: int, blocks: tuple[Sealed, ...]) -> None:
         self.view = View(revision, edits, self._growing.view, blocks)
+        self._whole = True
 
     def _holds(self, key: int, blocks: Iterable[Sealed]) -> bool:
         return key in self._growing or any(block.holds(key) for block in blocks)

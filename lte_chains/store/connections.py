@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from contextlib import contextmanager, suppress
 from lte_chains.errors import LteError, StoreError
 
 _REMEDIES = (
-    ("locked", "another process holds the file: try again when it is done"),
+    ("locked", "another process or thread holds the file: try again when it is done"),
     ("not a database", "this is not a SQLite database: give another path"),
     ("malformed", "the file is damaged: restore it from a backup or an export"),
     ("readonly", "the file or its folder cannot be written: change its permissions"),
@@ -31,10 +32,20 @@ SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 class ConnectionPool:
     """At most `size` connections, opened when needed and used by one thread at a time."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], *, size: int, name: str) -> None:
-        """Open nothing yet; `name` is the file's, for messages."""
+    def __init__(
+        self, connect: Callable[[], sqlite3.Connection], *, size: int, seconds: float, name: str
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            connect: Opens a connection.
+            size: How many there may be.
+            seconds: How long a thread waits for one of these.
+            name: The file's, for messages.
+        """
         self._connect = connect
         self._size = size
+        self._seconds = seconds
         self._name = name
         self._closed = False
         self._opened = 0
@@ -110,6 +121,7 @@ class ConnectionPool:
 
     def _another(self) -> sqlite3.Connection:
         """Open a connection, or wait for one if there are as many as there may be."""
+        deadline = time.monotonic() + self._seconds
         with self._changed:
             self._waiting += 1
             try:
@@ -121,7 +133,8 @@ class ConnectionPool:
                     if self._opened < self._size:
                         self._opened += 1
                         break
-                    self._changed.wait()
+                    if not self._changed.wait(max(0.0, deadline - time.monotonic())):
+                        raise busy(self._name)
             finally:
                 self._waiting -= 1
         try:
@@ -161,6 +174,17 @@ _inherited: list[list[sqlite3.Connection]] = []
 
 
 @contextmanager
+def patience(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Let a connection wait this long, and no longer, for the transactions of others."""
+    [(before,)] = connection.execute("PRAGMA busy_timeout")
+    connection.execute(f"PRAGMA busy_timeout = {max(0, int(seconds * 1000))}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {before}")
+
+
+@contextmanager
 def explained(name: str) -> Iterator[None]:
     """Turn SQLite's errors, and the system's, into `StoreError`s that say what to do.
 
@@ -175,6 +199,11 @@ def explained(name: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise StoreError(f"cannot use {name[:200]}: {error.strerror or error}") from error
+
+
+def busy(name: str) -> StoreError:
+    """Return the error of who has waited for too long, wherever that was."""
+    return _explanation(name, sqlite3.OperationalError("database is locked"))
 
 
 def _explanation(name: str, error: Exception) -> StoreError:

@@ -15,10 +15,19 @@ from typing import get_args
 
 from lte_chains.errors import ConfigError, StoreError
 from lte_chains.store.base import Durability
-from lte_chains.store.connections import ConnectionPool, Mark, explained
+from lte_chains.store.connections import ConnectionPool, Mark, busy, explained, patience
+from lte_chains.store.saved_indexes import delete_outdated
 from lte_chains.store.schema import BUSY_SECONDS, connector, prepare
 
 _POOL_SIZE = 8
+_AT_OPENING_SECONDS = 1.0
+"""How long an opening waits for others to finish what a purge left undone."""
+_A_MOMENT = 0.01
+"""Seconds that need not be taken off those that a call may wait."""
+_IN_MEMORY_BYTES = 1 << 28
+"""The largest file whose copy is built in memory when it is written anew."""
+_ERASURE = "SELECT value FROM meta WHERE name = 'scrub'"
+"""Selects the mark of an erasure that is due."""
 _log = logging.getLogger(__name__)
 
 
@@ -52,7 +61,7 @@ class Database:
         try:
             with self._pool.connection() as connection:
                 prepare(connection, self.name)
-            self.erase_traces()
+            self._finish_erasure()
         except BaseException:
             self.close()
             raise
@@ -97,32 +106,42 @@ class Database:
         It is committed, and on the disk, when the block ends without an error.
 
         Raises:
-            StoreError: The database is closed, or SQLite fails.
+            StoreError: The database is closed, or SQLite fails, or others write for too long.
         """
+        begun = time.monotonic()
         with self._alone() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+            waited = time.monotonic() - begun
+            if waited < _A_MOMENT:
+                connection.execute("BEGIN IMMEDIATE")
+            else:  # other threads and other processes are waited for no longer than either
+                with patience(connection, BUSY_SECONDS - waited):
+                    connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
 
-    def erase_traces(self) -> None:
+    def erase_traces(self, *, seconds: float | None = None) -> None:
         """Rewrite the file if deleted text may still lie in its free space or its log.
+
+        Saved indexes that hold the vectors of what was deleted go first.
+
+        Args:
+            seconds: How long to wait for others; None for as long as any call does.
 
         Raises:
             StoreError: Another process keeps reading an old state.
         """
-        with self._alone() as connection:
-            mark = connection.execute("SELECT value FROM meta WHERE name = 'scrub'").fetchone()
+        seconds = BUSY_SECONDS if seconds is None else seconds
+        with self._alone() as connection, patience(connection, seconds):
+            mark = connection.execute(_ERASURE).fetchone()
             if mark is None:
                 return
-            connection.execute("VACUUM")
-            deadline = time.monotonic() + BUSY_SECONDS
-            while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                if time.monotonic() > deadline:
-                    raise StoreError(
-                        f"edits were purged, but another process still reads {self.name}, so "
-                        "traces stay in its log: close that reader and purge the same ids again"
-                    )
-                time.sleep(0.01)
+            if self.path is not None:
+                delete_outdated(connection, self.path)
+            deadline = time.monotonic() + seconds
+            # Before the work too, which is in vain if somebody reads what the log has to keep.
+            self._empty_log(connection, deadline)
+            _rewrite(connection)
+            self._empty_log(connection, deadline)
             # Only this erasure's mark: a purge in between has set another one.
             connection.execute(
                 "DELETE FROM meta WHERE name = 'scrub' AND value = ?", (mark["value"],)
@@ -137,26 +156,85 @@ class Database:
         # An in-memory database lives and dies with its one connection.
         size = 1 if self.path is None else _POOL_SIZE
         self._pool = ConnectionPool(
-            connector(self.path, durability=self._durability), size=size, name=self.name
+            connector(self.path, durability=self._durability),
+            size=size,
+            seconds=BUSY_SECONDS,
+            name=self.name,
         )
         self._write_lock = threading.Lock()
         self._pid = os.getpid()
+
+    def _finish_erasure(self) -> None:
+        """Erase what a purge that was interrupted left, or leave it to the next opening or purge.
+
+        Somebody else's purge must not keep those out who may only read, or come
+        while others read.
+        """
+        if not self.read(_ERASURE):
+            return
+        try:
+            self.erase_traces(seconds=_AT_OPENING_SECONDS)
+        except StoreError as error:
+            _log.warning(
+                "a purge of %s was interrupted, and its traces are not erased yet; the next "
+                "opening tries again: %s",
+                *(self.name, error),
+            )
+
+    def _empty_log(self, connection: sqlite3.Connection, deadline: float) -> None:
+        """Bring the log into the file, and cut it to nothing.
+
+        Raises:
+            StoreError: Somebody reads an earlier state for too long.
+        """
+        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"edits were purged, but another process still reads {self.name}, so "
+                    "traces stay in its log: close that reader and purge the same ids again"
+                )
+            time.sleep(0.01)
 
     @contextmanager
     def _alone(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection to one thread of this process at a time.
 
         Threads queue here: SQLite's own waiting is polling, and unfair.
+
+        Raises:
+            StoreError: Others take too long.
         """
         self._leave_parent()
-        with self._write_lock, self._pool.connection() as connection:
-            yield connection
+        lock = self._write_lock
+        if not lock.acquire(timeout=BUSY_SECONDS):
+            raise busy(self.name)
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        finally:
+            lock.release()
 
     def _leave_parent(self) -> None:
         """Start afresh in a forked child: connections and held locks must not cross a fork."""
         if self.path is not None and self._pid != os.getpid():
             self._pool.abandon()
             self._start()
+
+
+def _rewrite(connection: sqlite3.Connection) -> None:
+    """Write the file anew, which leaves no free space in it.
+
+    SQLite builds a copy first. Of a large file that would take as much memory,
+    and so it is built in a file of the system's that has no name.
+    """
+    [(pages,)] = connection.execute("PRAGMA page_count")
+    [(page_bytes,)] = connection.execute("PRAGMA page_size")
+    try:
+        if pages * page_bytes > _IN_MEMORY_BYTES:
+            connection.execute("PRAGMA temp_store = FILE")
+        connection.execute("VACUUM")
+    finally:
+        connection.execute("PRAGMA temp_store = MEMORY")
 
 
 def demand_erasure(connection: sqlite3.Connection) -> None:

@@ -23,7 +23,7 @@ from lte_chains.store.derived import DERIVED
 from lte_chains.store.rows import CONTENT, decode, digest
 from lte_chains.store.saved_indexes import faults_of
 from lte_chains.store.schema import connector, prepare
-from lte_chains.store.space import read_space
+from lte_chains.store.space import WITHOUT_VECTORS, read_space
 
 Part = Literal["file", "ledger", "slots", "vectors", "index", "cache"]
 """What a finding is about: "slots" is what edits set, "index" what says which edits are live and
@@ -74,11 +74,7 @@ _SLOT_CHECKS = (
     ),
 )
 _VECTOR_CHECKS = (
-    (
-        "versions without vectors",
-        """SELECT v.key FROM versions AS v LEFT JOIN vectors AS x USING (key)
-           WHERE x.key IS NULL AND v.digest IS NOT NULL""",
-    ),
+    ("versions without vectors", WITHOUT_VECTORS),
     (
         "vectors of versions that are not there",
         """SELECT x.key FROM vectors AS x LEFT JOIN versions AS v USING (key)

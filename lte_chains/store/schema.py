@@ -19,11 +19,12 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from lte_chains.errors import StoreError
 from lte_chains.store.base import Durability
-from lte_chains.store.connections import explained
+from lte_chains.store.connections import explained, patience
 from lte_chains.store.formats import MIGRATIONS, TABLES
 from lte_chains.store.refiling import refile
 
@@ -38,9 +39,14 @@ _REFILED = 5
 BUSY_SECONDS = 30.0
 """How long a call waits for another process's transaction."""
 
+NEW_EPOCH = "INSERT OR REPLACE INTO meta (name, value) VALUES ('epoch', lower(hex(randomblob(16))))"
+"""Gives a file's content a name that no other has: when it is made, and when it is exchanged."""
+
 ROOM = "(SELECT room FROM rooms WHERE namespace = :namespace)"
 """A namespace's number, in statements."""
 
+_LOGGED = ("wal", "memory")
+"""The modes of a file, and of a database without one, in which readers never hold up writers."""
 _PAGE_BYTES = 8_192
 """Of a new file. Five vectors of 384 dimensions fill a page; of SQLite's usual 4,096 bytes, a
 quarter would stay empty, and a large batch would take a tenth longer."""
@@ -65,7 +71,8 @@ def connector(
         # Where the system's sync leaves data in the disk's own memory (macOS): no effect elsewhere.
         connection.execute(f"PRAGMA fullfsync = {durability == 'full':d}")
         connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA temp_store = MEMORY")  # no text in files of their own
+        # No text in files of their own; but see how `Database` writes a large file anew.
+        connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return connection
 
@@ -84,16 +91,19 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
     with explained(name):
         found = format_of(connection, name)
         if found == SCHEMA_VERSION:
+            _go_on_with_wal(connection, name)
+            _name_content(connection)
             return
         if found == 0:
             connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        _use_wal(connection)
+        _use_wal(connection, name)
         connection.execute("BEGIN IMMEDIATE")
         found = format_of(connection, name)  # once more: another process may have been first
         for statement in _statements_from(found):
             connection.execute(statement)
         if 0 < found < _REFILED:
             refile(connection)
+        connection.execute(NEW_EPOCH)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
@@ -133,15 +143,44 @@ def format_of(connection: sqlite3.Connection, name: str) -> int:
     return version
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def _name_content(connection: sqlite3.Connection) -> None:
+    """Give the content of a file a name, which was made before all had one."""
+    # Who may not write, or not now, goes on without: there are no saved indexes then. And what
+    # is damaged is told of by those who need it.
+    with suppress(sqlite3.DatabaseError):
+        if connection.execute("SELECT 1 FROM meta WHERE name = 'epoch'").fetchone() is None:
+            with patience(connection, 0):  # another process may have been first
+                connection.execute(NEW_EPOCH.replace("REPLACE", "IGNORE"))
+
+
+def _go_on_with_wal(connection: sqlite3.Connection, name: str) -> None:
+    """Switch a file back to write-ahead logging that was put there without: a backup is."""
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] in _LOGGED:
+        return
+    try:
+        _use_wal(connection, name)
+    except sqlite3.OperationalError as error:
+        # It can be read as it is, by who may not write it or beside a long reader; the next
+        # opening tries again.
+        _log.info("%s stays without a write-ahead log: %s", name, error)
+
+
+def _use_wal(connection: sqlite3.Connection, name: str) -> None:
     """Switch to write-ahead logging; SQLite's own busy timeout does not cover the switch."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            [(mode,)] = connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:
-            return
+            break
+    if mode not in _LOGGED:
+        _log.warning(
+            "%s cannot have a write-ahead log where it is, as on a network file system; SQLite "
+            "goes on with journal_mode %r: readers and writers wait for one another. Keep the "
+            "memory on a local disk, or on PostgreSQL if several machines use it",
+            *(name, mode),
+        )

@@ -17,7 +17,7 @@ from lte_chains.store.base import Vectors, VectorSpace, check_space
 from lte_chains.store.database import Database
 from lte_chains.store.history import ENTRIES
 from lte_chains.store.rows import EDIT_COLUMNS, decode_values
-from lte_chains.store.saved_indexes import ERASED, LIVE_VECTORS, SavedIndexes
+from lte_chains.store.saved_indexes import ERASED, LIVE_VECTORS, Origin, SavedIndexes
 from lte_chains.store.schema import ROOM
 from lte_chains.store.space import parse_space
 
@@ -54,7 +54,8 @@ class _Room:
     space: str | None
     """The vectors' space, as the ledger has it."""
     epoch: str | None
-    """Which content the ledger has: another one after a backup was put back."""
+    """Which content the ledger has: another one after a backup was put back. None in a file of
+    before this was kept, if it cannot be written."""
     index: VectorIndex
     fingerprint: str | None
     """Whose vectors they are; None before the first edit."""
@@ -62,6 +63,13 @@ class _Room:
     """Edits by the key of their version, which never changes."""
     marks: dict[int, tuple[tuple[int, int], int]] = field(default_factory=dict)
     """What each connection saw before a revision was last found to be the latest, and which."""
+
+    @property
+    def origin(self) -> Origin | None:
+        """What a saved index must be of; None if none can be told to be of this ledger."""
+        if self.space is None or self.epoch is None:
+            return None
+        return Origin(self.namespace, self.space, self.epoch)
 
     def fits(self, fingerprint: str, dimension: int) -> bool:
         """Tell whether vectors are known to be of the stored vectors' space."""
@@ -120,15 +128,15 @@ class Searcher:
         room = self._rooms.get((os.getpid(), namespace))
         return None if room is None else room.index
 
-    def forget_saved(self, namespace: str | None = None) -> None:
-        """Delete what is saved of a namespace's index, or of all: it holds what was purged."""
-        self._saved.delete(namespace)
+    def forget_saved(self) -> None:
+        """Delete what is saved of the indexes of all namespaces."""
+        self._saved.delete()
 
     def close(self) -> None:
         """Save the indexes that are worth it, and forget them."""
-        for (pid, namespace), room in list(self._rooms.items()):
-            if pid == os.getpid() and room.space is not None:
-                self._saved.close(namespace, room.space, room.index)
+        for (pid, _), room in list(self._rooms.items()):
+            if pid == os.getpid() and room.origin is not None:
+                self._saved.close(room.origin, room.index)
         self._rooms.clear()
 
     def _hits(
@@ -237,10 +245,10 @@ class Searcher:
 
     def _catch_up(self, room: _Room, connection: sqlite3.Connection) -> None:
         """Apply the revisions that an index has not seen; the caller holds its lock."""
-        index = room.index
+        index, origin = room.index, room.origin
         head = room.check(connection.execute(_STATE, (room.namespace,)).fetchone())
-        if index.revision == 0 and room.space is not None:
-            self._saved.restore(room.namespace, room.space, index, connection)
+        if index.revision == 0 and origin is not None:
+            self._saved.restore(origin, index, connection)
         since = index.revision
         if head <= since:
             return
@@ -254,8 +262,8 @@ class Searcher:
                 index.rebuild(head, cursor.execute(LIVE_VECTORS, parameters))
             else:
                 index.update(head, cursor.execute(_CHANGED_VECTORS, parameters))
-        if room.space is not None:
-            self._saved.consider(room.namespace, room.space, index)
+        if origin is not None:
+            self._saved.consider(origin, index)
 
 
 @lru_cache

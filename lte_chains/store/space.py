@@ -8,7 +8,13 @@ from functools import lru_cache
 
 from lte_chains.errors import StoreError
 from lte_chains.store.base import Vectors, VectorSpace, check_space
-from lte_chains.store.entries import Entries
+from lte_chains.store.entries import INSERT_VECTORS, Entries
+
+WITHOUT_VECTORS = """SELECT v.key FROM versions AS v LEFT JOIN vectors AS x USING (key)
+    WHERE x.key IS NULL AND v.digest IS NOT NULL"""
+"""The keys of versions that are stored without their vectors: in a damaged file."""
+_DROP_ORPHANS = """DELETE FROM vectors WHERE NOT EXISTS (
+    SELECT 1 FROM versions AS v WHERE v.key = vectors.key AND v.digest IS NOT NULL)"""
 
 
 def read_space(connection: sqlite3.Connection) -> VectorSpace | None:
@@ -57,12 +63,19 @@ def claim_space(
 def replace_vectors(
     connection: sqlite3.Connection, fresh: dict[int, bytes], space: VectorSpace | None
 ) -> None:
-    """Exchange the vectors of all versions, in a space of their own; None if there are none."""
+    """Exchange the vectors of all versions, in a space of their own; None if there are none.
+
+    Where a version had none, it has them now; those of no version are gone.
+    """
+    connection.execute(_DROP_ORPHANS)
     if space is None:
         connection.execute("DELETE FROM meta WHERE name = 'space'")
         return
     changes = [(vectors, key) for key, vectors in fresh.items()]
     connection.executemany("UPDATE vectors SET vector = ? WHERE key = ?", changes)
+    # Not the rest of `fresh`: what was purged in the meantime must not come back.
+    missing = [key for (key,) in connection.execute(WITHOUT_VECTORS).fetchall()]
+    connection.executemany(INSERT_VECTORS, [(key, fresh[key]) for key in missing if key in fresh])
     _write_space(connection, space)
     for row in connection.execute("SELECT namespace FROM rooms").fetchall():
         entries = Entries(connection, row["namespace"], "reembed")

@@ -209,7 +209,6 @@ class SQLiteStore:
         with self._writing(Transaction, namespace, "purge", if_revision) as transaction:
             transaction.purge(ids)
             demand_erasure(transaction.connection)
-        self._searcher.forget_saved(namespace)
         self._database.erase_traces()
         return transaction.head
 

@@ -11,7 +11,7 @@ import pytest
 from lte_chains.index import VectorIndex, cache, vector_index
 from lte_chains.index.cache import Stamp
 
-STAMP = Stamp("default", 3, "2026-01-01T00:00:00.000000+00:00", '{"fingerprint": "x"}')
+STAMP = Stamp("default", 3, "2026-01-01T00:00:00.000000+00:00", '{"fingerprint": "x"}', "5eed")
 
 
 @pytest.fixture
@@ -98,6 +98,20 @@ def test_what_killed_writers_left_is_swept_later(
     assert set(cache.places_of(database)) == {place, unfinished}
     cache.save(place, index.view, STAMP)
     assert cache.places_of(database) == [place]
+
+
+def test_only_names_that_the_library_writes_are_its_own(
+    index: VectorIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_ABANDONED_SECONDS", -1.0)
+    database = tmp_path / "edits.db"
+    place = cache.place_of(database, "default")
+    names = ("edits.db-index-old.db", f"{place.name}.bak", f"{place.name}-mine", f"x{place.name}")
+    for name in names:
+        (tmp_path / name).write_bytes(b"somebody's")
+    cache.save(place, index.view, STAMP)
+    assert cache.places_of(database, unfinished=True) == [place]
+    assert {path.name for path in tmp_path.iterdir()} == {place.name, *names}
 
 
 def test_a_write_that_fails_leaves_the_earlier_file(

@@ -192,6 +192,26 @@ def test_an_edit_that_comes_back_unchanged_stays_where_it_is(size: str) -> None:
     assert (ledger.index.revision, len(ledger.index)) == (2, 50)
 
 
+def test_an_update_that_is_broken_off_changes_no_search_and_is_not_built_upon(size: str) -> None:
+    rng = np.random.default_rng(8)
+    ledger = Ledger(unit(rng, 100))
+    ledger.change({200 + n: unit(rng, 1).tobytes() for n in range(30)})
+    query = unit(rng, 1)[0]
+    before = ledger.ranking(query)
+
+    def interrupted():
+        for key in range(300, 600):
+            yield key, unit(rng, 1).tobytes()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ledger.index.update(3, interrupted())
+    assert ledger.index.revision == 0, "it is to be built anew"
+    assert ledger.ranking(query) == before
+    ledger.index.rebuild(2, sorted(ledger.items()))
+    assert (ledger.index.revision, ledger.ranking(query)) == (2, before)
+
+
 def test_dead_rows_are_swept_and_small_blocks_joined(size: str) -> None:
     rng = np.random.default_rng(7)
     ledger = Ledger()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError, ConflictError, DataError, StoreError
 from lte_chains.memory import EditMemory
+from lte_chains.store.schema import prepare
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 EMBEDDINGS = BagOfWordsEmbeddings(dim=512)
@@ -161,6 +163,119 @@ def test_a_backup_can_be_put_where_no_memory_is(path: Path, copy: Path) -> None:
     EditMemory.restore(copy, path)
     with open_memory(path) as again:
         assert targets(again) == ["x"]
+
+
+@pytest.mark.parametrize("holds", ["memory", "backup"])
+def test_a_restore_waits_for_who_holds_a_file_but_not_for_ever(
+    path: Path, copy: Path, monkeypatch: pytest.MonkeyPatch, holds: str
+) -> None:
+    monkeypatch.setattr("lte_chains.store.backup.BUSY_SECONDS", 0.3)
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        memory.backup(copy)
+        memory.add_edits([fact(2)])
+        with closing(sqlite3.connect({"memory": path, "backup": copy}[holds])) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(StoreError, match=r"locked.*try again"):
+                EditMemory.restore(copy, path)
+            assert len(memory.edits()) == 2
+        EditMemory.restore(copy, path)
+        assert len(memory.edits()) == 1
+
+
+@pytest.fixture
+def crashed(path: Path, copy: Path) -> Path:
+    """A memory with a log beside it that nobody has open any more, of which `copy` is a backup."""
+    with open_memory(path) as memory:
+        memory.add_edits([fact(n, "old") for n in range(50)])
+        memory.backup(copy)
+        memory.add_edits([fact(n, "new") for n in range(80)])
+        memory.retract([edit.id for edit in memory.edits()[:9]])
+        files = {p: p.read_bytes() for p in path.parent.iterdir() if p.name.startswith(path.name)}
+    assert path.with_name("edits.db-wal") in files
+    for file, content in files.items():
+        file.write_bytes(content)
+    return path
+
+
+def test_the_log_of_a_file_that_is_gone_is_not_applied_to_the_one_put_in_its_place(
+    crashed: Path, copy: Path
+) -> None:
+    crashed.unlink()
+    log = crashed.with_name("edits.db-wal")
+    with pytest.raises(StoreError, match=r"edits\.db-wal beside .* delete it and try again"):
+        EditMemory.restore(copy, crashed)
+    with open_memory(copy) as memory, pytest.raises(StoreError, match="delete it and try again"):
+        memory.backup(crashed)
+    assert not crashed.exists()
+    log.unlink()
+    EditMemory.restore(copy, crashed)
+    with open_memory(crashed) as memory:
+        assert (len(memory.edits()), set(targets(memory))) == (50, {"old"})
+
+
+def test_what_is_no_memory_any_more_is_to_be_moved_away_before_a_restore(
+    path: Path, copy: Path
+) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        memory.backup(copy)
+    path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
+    with pytest.raises(StoreError, match=r"move it away, and edits\.db-wal with it"):
+        EditMemory.restore(copy, path)
+    path.rename(path.with_name("ruin.db"))
+    EditMemory.restore(copy, path)
+    with open_memory(path) as memory:
+        assert targets(memory) == ["x"]
+
+
+def test_a_restored_file_takes_the_place_of_one_that_was_not_closed(
+    crashed: Path, copy: Path
+) -> None:
+    EditMemory.restore(copy, crashed)
+    with open_memory(crashed) as memory:
+        assert (len(memory.edits()), set(targets(memory))) == (50, {"old"})
+
+
+def test_a_backup_replaces_a_memory_that_was_not_closed_but_none_that_is_open(
+    crashed: Path, tmp_path: Path
+) -> None:
+    with open_memory(tmp_path / "other.db") as other:
+        other.add_edits([fact(1, "other")])
+        with open_memory(crashed) as memory:
+            with pytest.raises(StoreError, match="open elsewhere"):
+                other.backup(crashed)
+            memory.add_edits([fact(99)])
+            assert len(memory.edits()) == 72
+        other.backup(crashed)
+    with open_memory(crashed) as memory:
+        assert targets(memory) == ["other"]
+
+
+def test_readers_hold_up_no_writer_of_a_restored_memory_or_of_a_backup(
+    path: Path, copy: Path
+) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        memory.backup(copy)
+    path.unlink()
+    EditMemory.restore(copy, path)
+    for place in (path, copy):
+        with open_memory(place) as memory, closing(sqlite3.connect(place)) as reader:
+            assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            reader.execute("BEGIN")
+            assert reader.execute("SELECT count(*) FROM versions").fetchone() == (1,)
+            memory.add_edits([fact(2)])
+
+
+def test_a_file_that_cannot_be_switched_to_a_log_is_used_as_it_is(path: Path, copy: Path) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        memory.backup(copy)
+    with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro", uri=True)) as connection:
+        prepare(connection, str(copy))
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        assert connection.execute("SELECT count(*) FROM versions").fetchone() == (1,)
 
 
 def test_what_is_no_sound_backup_changes_nothing(path: Path, tmp_path: Path, copy: Path) -> None:

@@ -133,6 +133,22 @@ def test_what_was_written_once_is_only_reported(
         assert all(finding.remedy for finding in found)
 
 
+def test_what_the_doctor_says_of_vectors_helps(path: Path) -> None:
+    lost = "SELECT max(key) FROM versions WHERE state = 1 AND prompt = 'Fact 149 is'"
+    run(
+        path,
+        f"DELETE FROM vectors WHERE key = ({lost})",
+        "DELETE FROM vectors WHERE key = 9",
+        "INSERT INTO vectors VALUES (99999, x'00')",
+    )
+    assert {finding.part for finding in examine(path)} >= {"vectors"}
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        memory.reembed(memory.embeddings)
+        found = memory.search_edits("Fact 149 is", k=500)
+        assert "Fact 149 is" in {match.edit.prompt for match in found}
+    assert examine(path) == []
+
+
 def test_damaged_indexes_of_sqlite_are_made_anew(path: Path) -> None:
     run(
         path,
@@ -159,7 +175,7 @@ def test_caches_that_do_not_fit_are_found_and_deleted(path: Path) -> None:
     [place] = cache.places_of(path)
     whole = place.read_bytes()
     for number, content in enumerate((whole[:-1], b"", whole)):
-        broken = place.with_name(f"{place.name}{number}")
+        broken = place.with_name(f"edits.db-index-{number:016x}")
         broken.write_bytes(content)
     found = examine(path)
     assert {finding.part for finding in found} == {"cache"}
@@ -176,6 +192,26 @@ def test_a_cache_with_other_vectors_than_the_ledger_is_found(path: Path) -> None
     )
     [finding] = examine(path)
     assert (finding.part, "not what the ledger holds" in finding.problem) == ("cache", True)
+
+
+def test_a_commit_between_two_looks_at_the_ledger_is_no_finding(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added: list[str] = []
+
+    def beside(connection: sqlite3.Connection, saved: cache.Saved) -> str | None:
+        def add(statement: str) -> None:
+            if statement.startswith("SELECT key, vector FROM vectors") and not added:
+                with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+                    added.extend(memory.add_edits([Edit.from_statement("Beside.")]))
+
+        connection.set_trace_callback(add)
+        return fault(connection, saved)
+
+    fault = saved_indexes._fault
+    monkeypatch.setattr(saved_indexes, "_fault", beside)
+    assert examine(path) == []
+    assert added
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from lte_chains.edit import Edit
 from lte_chains.memory import EditMemory
 from lte_chains.store import SQLiteStore
 from lte_chains.store.doctor import examine
-from lte_chains.store.schema import SCHEMA_VERSION
+from lte_chains.store.schema import SCHEMA_VERSION, prepare
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 EMBEDDINGS = BagOfWordsEmbeddings(dim=4)
@@ -185,6 +187,20 @@ def test_many_may_open_an_old_file_at_once(old: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = [job.result() for job in [pool.submit(ids) for _ in range(8)]]
     assert found == [{"jane", "john", "seat"}] * 8
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a way of SQLite's to lock without a log")
+def test_a_place_where_no_log_can_be_is_used_and_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = f"{(tmp_path / 'edits.db').as_uri()}?vfs=unix-dotfile"  # as little as some networks do
+    for _ in range(2):
+        caplog.clear()
+        with closing(sqlite3.connect(place, uri=True, isolation_level=None)) as connection:
+            prepare(connection, "edits.db")
+            assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert "edits.db cannot have a write-ahead log" in caplog.text
+        assert "local disk" in caplog.text
 
 
 def test_a_migration_that_fails_leaves_the_old_file(

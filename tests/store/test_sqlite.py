@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ import pytest
 from lte_chains.edit import Edit
 from lte_chains.errors import StoreError
 from lte_chains.memory import EditMemory
-from lte_chains.store import EditStore, SQLiteStore
+from lte_chains.store import EditStore, SQLiteStore, database
+from lte_chains.store.schema import connector
 from lte_chains.store.searcher import _Moved
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
@@ -78,6 +81,34 @@ def test_an_interrupted_erasure_is_finished_when_the_file_is_opened_again(
     assert query(path, "SELECT count(*) FROM meta WHERE name = 'scrub'") == [(0,)]
 
 
+def test_a_memory_opens_whoever_holds_up_the_erasure_of_an_earlier_purge(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("lte_chains.store.database._AT_OPENING_SECONDS", 0.1)
+    secret = "zanzibarquartz"
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        [id_] = memory.add_edits([fact(1, secret)])
+        with monkeypatch.context() as patch:
+            patch.setattr(type(memory._shared.store._database), "erase_traces", lambda _: None)
+            memory.purge([id_])
+        for hold, begin in (("reads", "BEGIN"), ("writes", "BEGIN IMMEDIATE")):
+            other = sqlite3.connect(path, isolation_level=None)
+            other.execute(begin)
+            other.execute("SELECT * FROM versions").fetchall()
+            caplog.clear()
+            with EditMemory.open(path, embeddings=EMBEDDINGS) as beside:
+                assert beside.edits() == [], hold
+            assert "the next opening tries again" in caplog.text
+            other.close()
+        files = [p.read_bytes() for p in path.parent.iterdir()]
+        assert any(secret.encode() in content for content in files)
+        caplog.clear()
+        EditMemory.open(path, embeddings=EMBEDDINGS).close()
+        assert "tries again" not in caplog.text
+        files = [p.read_bytes() for p in path.parent.iterdir()]
+        assert not any(secret.encode() in content for content in files)
+
+
 def test_a_purge_that_a_reader_holds_up_says_so_and_can_be_repeated(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +126,24 @@ def test_a_purge_that_a_reader_holds_up_says_so_and_can_be_repeated(
         assert memory.purge([id_]) == 2
         files = b"".join(p.read_bytes() for p in path.parent.iterdir())
         assert b"zanzibarquartz" not in files
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_only_a_small_file_is_copied_in_memory_when_it_is_written_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    monkeypatch.setattr(database, "_IN_MEMORY_BYTES", 10_000 if large else 1 << 28)
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        [id_] = memory.add_edits([fact(1, "zanzibarquartz")])
+        memory.purge([id_])
+    assert b"zanzibarquartz" not in path.read_bytes()
+    told: list[str] = []
+    connection = connector(path)()
+    connection.set_trace_callback(told.append)
+    database._rewrite(connection)
+    assert ("PRAGMA temp_store = FILE" in told) == large
+    assert connection.execute("PRAGMA temp_store").fetchone()[0] == 2, "in memory again"
+    connection.close()
 
 
 def test_keys_of_purged_versions_are_never_used_again(path: Path) -> None:
@@ -134,6 +183,44 @@ def test_a_write_lock_held_by_another_process_is_waited_for_then_named(
         other.execute("ROLLBACK")
         other.close()
         memory.add_edits([fact(1)])
+
+
+def test_a_queue_of_threads_waits_no_longer_than_one_call_may(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("schema", "database"):
+        monkeypatch.setattr(f"lte_chains.store.{module}.BUSY_SECONDS", 0.5)
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+
+        def waited(n: int) -> float:
+            begun = time.monotonic()
+            with pytest.raises(StoreError, match=r"locked.*another process or thread"):
+                memory.add_edits([fact(n)])
+            return time.monotonic() - begun
+
+        with ThreadPoolExecutor(8) as pool:
+            assert max(pool.map(waited, range(8))) < 2, "one after the other it would be 4"
+        other.close()
+        memory.add_edits([fact(1)])
+        with memory._shared.store._database._write_lock:  # as a thread might that rewrites the file
+            waited(2)
+        assert len(memory.edits()) == 1
+
+
+def test_a_thread_for_which_no_connection_is_left_waits_and_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lte_chains.store.database.BUSY_SECONDS", 0.2)
+    with EditMemory.open(path, embeddings=EMBEDDINGS) as memory:
+        store = memory._shared.store._database
+        with ExitStack() as readers:
+            for _ in range(8):
+                readers.enter_context(store.reading())
+            with pytest.raises(StoreError, match="try again"):
+                memory.edits()
+        assert memory.edits() == []
 
 
 def test_threads_share_one_in_memory_database() -> None:
