@@ -24,11 +24,12 @@ from lte_chains.store.base import (
 from lte_chains.store.postgres.checks import require_known, require_revision
 from lte_chains.store.postgres.database import PostgresDatabase
 from lte_chains.store.postgres.erasure import demand_erasure, erase_traces
+from lte_chains.store.postgres.hnsw import build_index
 from lte_chains.store.postgres.ledger import STATE_AT
 from lte_chains.store.postgres.proposals import ProposalTransaction
 from lte_chains.store.postgres.reembed import reembed
 from lte_chains.store.postgres.schema import tag_of
-from lte_chains.store.postgres.search import APPROXIMATE_FROM, build_index, find_room, nearest
+from lte_chains.store.postgres.search import APPROXIMATE_FROM, find_room, nearest
 from lte_chains.store.postgres.vectors import read_space, read_vectors
 from lte_chains.store.rows import decode, encode, moment
 
