@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -142,7 +145,52 @@ def test_a_namespace_that_grows_large_gets_its_index_by_itself(
         memory.reembed(BagOfWordsEmbeddings(dim=16))
         assert indexes(postgres_url) == []
         assert memory.search_edits("Fact number 7 is", k=1)[0].edit.prompt == "Fact number 7 is"
+        wait_until(lambda: is_indexed(postgres_url))
         assert ask(postgres_url, "SELECT wordings FROM lte_namespaces") == [(40,)]
+
+
+def test_a_search_has_a_missing_index_built(postgres_url: str) -> None:
+    store = PostgresStore(postgres_url)
+    vectors = fill(store, 40)
+    store.close()
+    store = PostgresStore(postgres_url, approximate_from=40)
+    store.nearest("n", vectors[0], 1, fingerprint="a")
+    wait_until(lambda: is_indexed(postgres_url))
+    store.close()
+
+
+def test_an_index_whose_builder_ended_is_taken_up_and_not_built_again(postgres_url: str) -> None:
+    store = PostgresStore(postgres_url)
+    vectors = fill(store, 40)
+    store.build_index("n")
+    store.close()
+    run(postgres_url, "UPDATE lte_namespaces SET approximate = false")
+    built = indexes(postgres_url)
+    store = PostgresStore(postgres_url, approximate_from=40)
+    store.nearest("n", vectors[0], 1, fingerprint="a")
+    store.close()  # waits for what is a moment's work
+    assert is_indexed(postgres_url)
+    assert indexes(postgres_url) == built
+
+
+def test_processes_that_write_and_end_at_once_get_their_index(postgres_url: str) -> None:
+    script = """
+        import sys
+        import numpy as np
+        from lte_chains.edit import Edit
+        from lte_chains.store.postgres import PostgresStore
+        edits = [Edit.from_statement(f"s{n}", id=f"{sys.argv[2]}{n}") for n in range(300)]
+        store = PostgresStore(sys.argv[1], approximate_from=300)
+        vectors = np.random.default_rng(0).normal(size=(300, 64)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        store.add("n", edits, list(vectors), fingerprint="a")
+        store.close()
+    """
+    for name in ("first", "second"):
+        command = [sys.executable, "-c", textwrap.dedent(script), postgres_url, name]
+        subprocess.run(command, check=True, timeout=60)
+        wait_until(lambda: [whole for _, whole in indexes(postgres_url)] == [True])
+    assert is_indexed(postgres_url)
 
 
 @pytest.mark.parametrize("left", ["cut short", "of a builder that ended"])
