@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -63,4 +64,20 @@ def test_no_input_is_an_unhandled_error(tmp_path: Path) -> None:
     report = fuzz.run(tmp_path, inputs=300, seed=7)
     assert report["Importer"]["read"] > 5
     assert set(report["CommandLine"]) == {"exit 0", "exit 1", "exit 2"}
-    assert set(report["Opener"]) == {"opened", "StoreError"}
+    assert {"opened", "StoreError"} <= set(report["Opener"])
+
+
+def test_a_campaign_notices_a_file_that_opens_with_edits_that_were_never_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opener = fuzz.Opener(tmp_path)
+
+    def one_letter(_: random.Random, content: bytes) -> bytes:
+        return content.replace(b"Fact 7 is", b"Fakt 7 is")
+
+    monkeypatch.setattr(opener, "_damaged", one_letter)
+    outcomes = {opener.feed(random.Random(n)) for n in range(8)}
+    assert outcomes == {"opened", "opened, and the doctor knows why it is not as it was"}
+    monkeypatch.setattr(fuzz, "examine", lambda *_, **__: [])
+    with pytest.raises(AssertionError, match="the doctor finds nothing"):
+        list(map(opener.feed, map(random.Random, range(8))))
