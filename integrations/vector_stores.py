@@ -8,7 +8,6 @@ edit but never give one that is not live, or another namespace's.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import threading
@@ -22,10 +21,13 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 
-from lte_chains.edit import Edit
+from lte_chains.edit import MAX_ALIASES, Edit
 from lte_chains.errors import ConfigError, StoreError
-from lte_chains.store.base import Vectors, VectorSpace, check_space
+from lte_chains.integrations.shared_lock import SharedLock
+from lte_chains.integrations.vector_carrier import VectorCarrier, spelled
+from lte_chains.store.base import HistoryEntry, Vectors, VectorSpace, check_space
 from lte_chains.store.sqlite import SQLiteStore
+from lte_chains.wordings import wordings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +45,10 @@ _MARGIN = 8
 """Edits fetched beyond k, as some may be refused by validity or a filter."""
 _WORDINGS = 2
 """Under how many wordings most edits are held."""
+_MOST_WORDINGS = MAX_ALIASES + 3
+"""Under how many wordings an edit is held at most."""
+_SEARCHES_AGAIN = 3
+"""How often a search begins anew, at most, as others write while it runs."""
 
 
 class VectorStoreBridge(SQLiteStore):
@@ -125,12 +131,19 @@ class VectorStoreBridge(SQLiteStore):
         check_space(recorded, space)
         self.sync(namespace)
         engine, width = self._engine(namespace, space), (k + _MARGIN) * _WORDINGS
+        again = _SEARCHES_AGAIN
         while True:
+            shown = engine.checked
             found, full = engine.search(vector, width)
-            hits = self._hits(namespace, vector, found, accept)
-            if len(hits) >= k or not full:
+            hits, gone = self._hits(namespace, vector, found, accept)
+            if gone and again and (shown is None or self.revision(namespace) != shown.revision):
+                # Of what took the place of an edit in the meantime the engine knew nothing yet.
+                again -= 1
+                self.sync(namespace)
+            elif len(hits) >= k or not full:
                 return hits[:k]
-            width *= 4
+            else:
+                width *= 4
 
     def purge(self, namespace: str, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         """Erase all versions of edits beyond recovery, from the engine too.
@@ -171,9 +184,11 @@ class VectorStoreBridge(SQLiteStore):
             changed = {entry.id for entry in new if entry.id is not None}
             if any(entry.operation == "reembed" for entry in new):
                 changed.update(edit.id for edit in self.edits(namespace) if edit.id is not None)
+            engine.expect(entries)
             # What others have written since `head` was read is done again next time.
-            self._bring(engine, sorted(changed))
-            engine.note(_Mark(head, at.get(head, "")))
+            with engine.searches.writing():
+                self._bring(engine, sorted(changed))
+                engine.note(_Mark(head, at.get(head, "")))
 
     def _bring(self, engine: _Engine, ids: Sequence[str]) -> None:
         """Make the engine hold these edits if they are live, and not if they are not."""
@@ -190,21 +205,22 @@ class VectorStoreBridge(SQLiteStore):
         vector: Vectors,
         ids: Sequence[str],
         accept: Callable[[Edit], bool] | None,
-    ) -> list[tuple[Edit, float]]:
-        """Return those of the edits that are live and accepted, by their exact cosines."""
+    ) -> tuple[list[tuple[Edit, float]], bool]:
+        """Return the live, accepted ones by their exact cosines, and whether some are not live."""
         live, vectors = self.get(namespace, ids), self.wordings(namespace, ids)
         hits = [
             (edit, _best_cosine(vectors[id_], vector))
             for id_, edit in live.items()
             if id_ in vectors and (accept is None or accept(edit))
         ]
-        return sorted(hits, key=lambda hit: (-hit[1], hit[0].revision or 0, hit[0].id or ""))
+        ranked = sorted(hits, key=lambda hit: (-hit[1], hit[0].revision or 0, hit[0].id or ""))
+        return ranked, any(id_ not in live or id_ not in vectors for id_ in ids)
 
     def _engine(self, namespace: str, space: VectorSpace) -> _Engine:
         with self._making:
             engine = self._engines.get(namespace)
             if engine is None or engine.space != space:
-                carrier = _VectorCarrier(space.dimension)
+                carrier = VectorCarrier(space.dimension)
                 with _explained():
                     made = self._make_engine(namespace, carrier)
                 if not isinstance(made, VectorStore):
@@ -229,18 +245,23 @@ class _Engine:
     namespace: str
     space: VectorSpace
     store: VectorStore
-    carrier: _VectorCarrier
+    carrier: VectorCarrier
     where: dict[str, Any]
     lock: threading.Lock = field(default_factory=threading.Lock)
+    """Of whoever brings the engine up to date."""
+    searches: SharedLock = field(default_factory=SharedLock)
+    """Of those who search; who replaces an edit, first without and then with it, waits for them."""
     checked: _Mark | None = None
     """The mark that is known to be of this ledger."""
     _readable: bool = True
     """Whether the engine can read a Document by id; else it is filled anew by each process."""
+    _counts: dict[str, int] = field(default_factory=dict)
+    """Under how many wordings an engine that cannot be read may hold each edit."""
 
     def search(self, vector: Vectors, width: int) -> tuple[list[str], bool]:
         """Return the ids of the nearest edits, and whether there may be more of them."""
-        with _explained():
-            documents = self.store.similarity_search(_spelled(vector), k=width, **self.where)
+        with _explained(), self.searches.reading():
+            documents = self.store.similarity_search(spelled(vector), k=width, **self.where)
         own = [d.metadata for d in documents if d.metadata.get("lte_namespace") == self.namespace]
         return list(dict.fromkeys(metadata["lte_id"] for metadata in own)), len(documents) >= width
 
@@ -261,7 +282,7 @@ class _Engine:
             if first in held:
                 if held[first].metadata == metadata:
                     continue
-                count = held[first].metadata.get("lte_wordings", 1)
+                count = held[first].metadata.get("lte_wordings", self._counts.get(id_, 1))
                 stale += [self._key(id_, position) for position in range(count)]
             for position, vector in enumerate(vectors):
                 key = self._key(id_, position)
@@ -269,6 +290,14 @@ class _Engine:
                 carried[key] = vector.tolist()
         with self.carrier.carrying(carried):
             self._write(stale, new)
+
+    def expect(self, entries: Iterable[HistoryEntry]) -> None:
+        """Work out what an engine that cannot be read may hold, from all versions of edits."""
+        for entry in () if self._readable else entries:
+            if entry.id is not None:
+                # Of what is purged nobody knows any more how many there were.
+                count = len(wordings(entry.edit)) if entry.edit else _MOST_WORDINGS
+                self._counts[entry.id] = max(count, self._counts.get(entry.id, 0))
 
     def mark(self) -> _Mark:
         """Return what the engine shows; the beginning, if it is new or cannot tell."""
@@ -320,43 +349,6 @@ class _Engine:
     def _key(self, id_: str | None, position: int = 0) -> str:
         """Return the engine's id of one wording of an edit."""
         return str(uuid.uuid5(_IDS, json.dumps([self.namespace, id_, position])))
-
-
-class _VectorCarrier(Embeddings):
-    """Hands the ledger's vectors to an engine that wants to embed texts."""
-
-    def __init__(self, dimension: int) -> None:
-        self._carried: Mapping[str, list[float]] = {}
-        # Some engines embed a word of their own to learn the dimension.
-        self._any = [1.0, *[0.0] * (dimension - 1)]
-
-    @contextmanager
-    def carrying(self, vectors: Mapping[str, list[float]]) -> Iterator[None]:
-        """Be the embedder of the given texts."""
-        self._carried = vectors
-        try:
-            yield
-        finally:
-            self._carried = {}
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return [self._carried.get(text, self._any) for text in texts]
-
-    def embed_query(self, text: str) -> list[float]:
-        if not text.startswith(_SPELLED):
-            return self._any
-        import numpy as np
-
-        vector = np.frombuffer(base64.b64decode(text.removeprefix(_SPELLED)), np.float32)
-        return [float(number) for number in vector]
-
-
-_SPELLED = "float32:"
-
-
-def _spelled(vector: Vectors) -> str:
-    """Return a vector as a text, which `_VectorCarrier` embeds as that vector."""
-    return _SPELLED + base64.b64encode(vector.astype("float32").tobytes()).decode()
 
 
 def _best_cosine(wordings: Vectors, vector: Vectors) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,9 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 from lte_chains import Edit, EditMemory
 from lte_chains.errors import ConfigError, EmbeddingError, StoreError, UnknownEditError
-from lte_chains.integrations.vector_stores import VectorStoreBridge, _VectorCarrier
+from lte_chains.integrations.vector_carrier import VectorCarrier
+from lte_chains.integrations.vector_stores import VectorStoreBridge
+from lte_chains.wordings import wordings
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 from tests.fakes_llm import EDIT, QUESTION
 
@@ -104,7 +105,7 @@ class Engine:
         return [metadata for metadata in self._metadata() if metadata["lte_id"] == id_]
 
     def _metadata(self) -> list[dict[str, Any]]:
-        found = self.make("default", _VectorCarrier(DIM)).similarity_search("anything", k=200)
+        found = self.make("default", VectorCarrier(DIM)).similarity_search("anything", k=200)
         return [d.metadata for d in found if d.metadata["lte_namespace"] == "default"]
 
 
@@ -301,6 +302,33 @@ def test_engine_that_cannot_read_by_id_is_filled_by_each_process(tmp_path):
             assert found(memory) == found(memory) == expected
 
 
+@pytest.mark.parametrize("process", ["the same", "a later one"])
+def test_engine_that_cannot_read_by_id_keeps_no_wording_that_is_gone(process, tmp_path):
+    held = Remembering(VectorCarrier(DIM))
+
+    def make(_, embeddings):
+        held.embedding = embeddings
+        return held
+
+    engine = Engine(make, None, tmp_path / "edits.db")
+    memory = engine.open()
+    memory.add_edits([dataclasses.replace(EDIT, aliases=("Umbrella Works", "Hudsucker"))])
+    assert found(memory) == ["Jane Doe"]
+    assert len(held.store) > len(wordings(EDIT))
+    if process == "a later one":
+        memory.close()
+        memory = engine.open()
+    memory.add_edits([EDIT])
+    assert found(memory) == ["Jane Doe"]
+    assert len(held.store) == len(wordings(EDIT))
+    if process == "a later one":
+        memory.close()
+        memory = engine.open()
+    memory.purge(["e1"])
+    assert held.store == {}
+    memory.close()
+
+
 class Broken(InMemoryVectorStore):
     def similarity_search(self, *_, **__):
         raise RuntimeError("no route to host")
@@ -313,20 +341,6 @@ def test_failing_engine_is_told_and_the_ledger_is_whole(tmp_path):
         with pytest.raises(StoreError, match="no route to host"):
             found(memory)
         assert [edit.target_new for edit in memory.edits()] == ["Jane Doe"]
-
-
-def test_threads_may_write_and_search_at_once(tmp_path):
-    with Engine(*in_memory(tmp_path), tmp_path / "edits.db").open() as memory:
-        memory.add_edits([EDIT])
-
-        def work(start):
-            for n in range(start, start + 5):
-                memory.add_edits(facts(1, start=n))
-                assert f"shade {n}" in found(memory, f"The color of item {n} is", k=50)
-
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(work, (0, 10, 20)))
-        assert len(found(memory, "color", k=50)) == 16
 
 
 def test_bad_arguments_are_refused(tmp_path):

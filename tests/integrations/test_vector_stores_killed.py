@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lte_chains import Edit, EditMemory
-from lte_chains.integrations.vector_stores import VectorStoreBridge, _VectorCarrier
+from lte_chains.integrations.vector_carrier import VectorCarrier
+from lte_chains.integrations.vector_stores import VectorStoreBridge
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 DIM = 64
@@ -97,7 +98,8 @@ POINTS = [line.partition('"')[2][:-2] for line in CHILD.splitlines() if "case " 
 
 AFTER = """
 from lte_chains import Edit, EditMemory
-from lte_chains.integrations.vector_stores import VectorStoreBridge, _VectorCarrier
+from lte_chains.integrations.vector_carrier import VectorCarrier
+from lte_chains.integrations.vector_stores import VectorStoreBridge
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 live = {f"e{n}" for n in range(2, 12)}
@@ -105,7 +107,7 @@ with EditMemory(VectorStoreBridge(ledger, make), embeddings=BagOfWordsEmbeddings
     found = memory.search_edits("Fact 5 is", 50)
     assert {match.edit.id for match in found} == live, found
     assert found[0].edit.id == "e5" and found[0].edit.target_new == "new"
-    documents = make("default", _VectorCarrier(64)).similarity_search("anything", k=200)
+    documents = make("default", VectorCarrier(64)).similarity_search("anything", k=200)
     own = [d.metadata for d in documents if d.metadata["lte_namespace"] == "default"]
     assert {metadata["lte_id"] for metadata in own} == live, own
     assert len(own) == 2 * len(live), "each wording once"
@@ -140,7 +142,7 @@ def test_engine_that_was_stopped_while_others_wrote_catches_up(tmp_path: Path) -
     from qdrant_client import QdrantClient, models
 
     def opened(client: QdrantClient) -> EditMemory:
-        def make(_: str, embeddings: _VectorCarrier) -> QdrantVectorStore:
+        def make(_: str, embeddings: VectorCarrier) -> QdrantVectorStore:
             if not client.collection_exists("edits"):
                 params = models.VectorParams(size=DIM, distance=models.Distance.COSINE)
                 client.create_collection("edits", vectors_config=params)

@@ -7,9 +7,10 @@ edit is encoded and where it stands (`lte_chains.slots`), and nothing else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 
 import numpy as np
 
@@ -43,10 +44,11 @@ class Room:
 
 
 class PlainStore:
-    """What a store must do, but for durability; every id is given by the caller."""
+    """What a store must do, but for durability; the ids that it makes are "made 0" and so on."""
 
     def __init__(self) -> None:
         self._rooms: dict[str, Room] = defaultdict(Room)
+        self._made = (f"made {number}" for number in count())
 
     def revision(self, namespace: str) -> int:
         return len(self._rooms[namespace].operations)
@@ -62,10 +64,12 @@ class PlainStore:
         if_revision: int | None = None,
     ) -> list[str]:
         room = self._checked(namespace, if_revision)
-        change = _Change(room, namespace, "add")
+        change, ids = _Change(room, namespace, "add"), []
         for edit, own, taken in zip(edits, vectors, takes or [None] * len(edits), strict=True):
-            change.put(edit, own, taken)
-        return [str(edit.id) for edit in edits]
+            live = {key[0]: v.edit for key, v in room.versions.items() if key in room.live.items()}
+            ids.append(edit.id or _twin(edit, live) or next(self._made))
+            change.put(replace(edit, id=ids[-1]), own, taken)
+        return ids
 
     def propose(
         self,
@@ -78,15 +82,17 @@ class PlainStore:
     ) -> list[str]:
         room = self._checked(namespace, if_revision)
         waiting = {id_: room.versions[id_, v].edit for id_, v in room.pending.items()}
+        ids = []
         for edit in edits:
-            if encode(waiting.setdefault(str(edit.id), edit)) != encode(edit):
+            ids.append(edit.id or _twin(edit, waiting) or next(self._made))
+            if encode(waiting.setdefault(ids[-1], edit)) != encode(edit):
                 raise InvalidEditError
         change = _Change(room, namespace, "propose")
-        for edit, own in zip(edits, vectors, strict=True):
-            if edit.id not in room.pending:
-                room.pending[str(edit.id)] = change.store(edit, edit.slot or None, own)
-                change.note("propose", str(edit.id), room.pending[str(edit.id)])
-        return [str(edit.id) for edit in edits]
+        for id_, edit, own in zip(ids, edits, vectors, strict=True):
+            if id_ not in room.pending:
+                room.pending[id_] = change.store(replace(edit, id=id_), edit.slot or None, own)
+                change.note("propose", id_, room.pending[id_])
+        return ids
 
     def approve(self, namespace: str, ids: Sequence[str], *, if_revision: int | None = None) -> int:
         return self._settle(namespace, ids, "approve", if_revision)
@@ -260,6 +266,11 @@ class _Change:
         if not self._revision:
             self._room.operations.append(self._operation)
             self._revision = len(self._room.operations)
+
+
+def _twin(edit: Edit, held: Mapping[str, Edit]) -> str | None:
+    """Return the id of the first of those that say the same."""
+    return next((id_ for id_, own in held.items() if encode(own) == encode(edit)), None)
 
 
 def _yields(held: Version, place: Place) -> bool:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
@@ -22,7 +21,7 @@ from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError, ConflictError, StoreError
 from lte_chains.memory import EditMemory
 from lte_chains.store import open_store
-from lte_chains.store.postgres import PostgresStore, database, erasure, schema, search
+from lte_chains.store.postgres import PostgresStore, database, erasure, schema
 from lte_chains.store.postgres.schema import tag_of
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 from tests.postgres_server import Server
@@ -302,87 +301,6 @@ def test_tables_too_large_to_rewrite_are_vacuumed_and_that_is_logged(
         with caplog.at_level(logging.WARNING):
             memory.purge(ids[:1])
         assert "VACUUM FULL" in caplog.text
-
-
-def unit(count: int, dimension: int, seed: int) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def test_an_indexed_namespace_finds_the_same_edits_also_under_filters(postgres_url: str) -> None:
-    vectors, queries = unit(3000, 24, seed=1), unit(20, 24, seed=2)
-    store = PostgresStore(postgres_url)
-    edits = [Edit.from_statement(f"s{n}", id=str(n), metadata={"n": n}) for n in range(3000)]
-    store.add("large", edits, list(vectors), fingerprint="a")
-    store.add("small", edits[:5], list(vectors[:5]), fingerprint="a")
-
-    def rare(edit: Edit) -> bool:
-        return edit.metadata["n"] % 100 == 0
-
-    def search(**options: object) -> list[list[str]]:
-        return [
-            [e.id for e, _ in store.nearest("large", q, 3, fingerprint="a", **options)]
-            for q in queries
-        ]
-
-    exact, filtered = search(), search(accept=rare)
-    store.build_index("large")
-    store.build_index("large")
-    with store._database.reading() as connection:
-        room = search_room(connection)
-        assert room.approximate
-    hits = sum(len(set(a) & set(b)) for a, b in zip(exact, search(), strict=True))
-    assert hits >= 0.95 * 60
-    assert search(accept=rare) == filtered, "what is rare is searched exactly"
-    assert len(store.nearest("large", queries[0], 3000, fingerprint="a")) == 3000
-    assert len(store.nearest("small", queries[0], 9, fingerprint="a")) == 5
-    store.retract("large", [exact[0][0]])
-    assert exact[0][0] not in search()[0]
-    store.rollback("large", 1)
-    assert exact[0][0] in search()[0]
-    store.close()
-
-
-def search_room(connection) -> search.Room:
-    room = search.find_room(connection, "large")
-    assert room is not None
-    return room
-
-
-def test_the_index_is_used_for_a_large_namespace(postgres_url: str) -> None:
-    store = PostgresStore(postgres_url)
-    edits = [Edit.from_statement(f"s{n}") for n in range(2000)]
-    store.add("large", edits, list(unit(2000, 16, seed=1)), fingerprint="a")
-    store.build_index("large")
-    statement = search._NEAREST.format(room=1, order=search._HALF.format(dimension=16))
-    vector = "'[" + ",".join("0.25" for _ in range(16)) + "]'"
-    statement = statement.replace("%(query)s", f"{vector}::vector").replace("%(width)s", "20")
-    with connect(postgres_url) as connection:
-        connection.execute("ANALYZE lte_vectors")
-        plan = "\n".join(row[0] for row in connection.execute(f"EXPLAIN {statement}"))
-    assert "lte_hnsw_1" in plan
-    store.close()
-
-
-def test_a_namespace_that_grows_large_gets_its_index_by_itself(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lte_chains.store.postgres.store.APPROXIMATE_FROM", 30)
-    with EditMemory.open(postgres_url, embeddings=EMBEDDINGS) as memory:
-        memory.add_edits([fact(n) for n in range(10)])
-        time.sleep(0.1)
-        assert ask(postgres_url, "SELECT wordings, approximate FROM lte_namespaces") == [
-            (20, False)
-        ]
-        memory.add_edits([fact(n) for n in range(10, 20)])
-        deadline = time.monotonic() + 30
-        while ask(postgres_url, "SELECT approximate FROM lte_namespaces") == [(False,)]:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        assert memory.search_edits("Fact number 7 is", k=1)[0].edit.prompt == "Fact number 7 is"
-        memory.reembed(BagOfWordsEmbeddings(dim=16))
-        assert memory.search_edits("Fact number 7 is", k=1)[0].edit.prompt == "Fact number 7 is"
-        assert ask(postgres_url, "SELECT wordings FROM lte_namespaces") == [(40,)]
 
 
 def test_the_count_of_live_vectors_is_kept(postgres_url: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from lte_chains.edit import Edit
 from lte_chains.store.base import Vectors, VectorSpace
 from lte_chains.store.postgres.database import PostgresDatabase, driver
+from lte_chains.store.postgres.hnsw import drop_indexes
 from lte_chains.store.postgres.rows import TABLES, copy_rows
 from lte_chains.store.postgres.vectors import write_space
 from lte_chains.store.rows import decode, moment
@@ -27,14 +28,12 @@ _STORED = text(
     """SELECT v.room, v.key, l.key IS NOT NULL AS live FROM lte_versions AS v
     LEFT JOIN lte_live AS l USING (room, key)"""
 )
-_INDEXED = text("SELECT room FROM lte_namespaces WHERE approximate")
 _REVISIONS = text(
     """WITH entries AS (INSERT INTO lte_revisions (room, revision, operation, at)
         SELECT room, revision + 1, 'reembed', greatest(:now, at)
         FROM lte_namespaces WHERE revision > 0)
     UPDATE lte_namespaces AS n SET revision = revision + 1, at = greatest(:now, at),
-        approximate = false, wordings =
-            (SELECT count(*) FROM lte_vectors AS x WHERE x.room = n.room AND x.live)
+        wordings = (SELECT count(*) FROM lte_vectors AS x WHERE x.room = n.room AND x.live)
     WHERE revision > 0"""
 )
 
@@ -70,10 +69,10 @@ def _replace(
 ) -> None:
     dimension = next((vectors.shape[-1] for vectors in fresh.values()), None)
     write_space(connection, None if dimension is None else VectorSpace(fingerprint, dimension))
+    # Also where no vectors are left: the next ones may be of another dimension.
+    drop_indexes(connection)
     if dimension is None:
         return
-    for row in connection.execute(_INDEXED).all():
-        connection.execute(text(f"DROP INDEX IF EXISTS lte_hnsw_{row.room}"))
     connection.execute(text("DELETE FROM lte_vectors"))
     stored = connection.execute(_STORED).all()
     copy_rows(

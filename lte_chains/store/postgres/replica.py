@@ -15,8 +15,9 @@ from lte_chains.store.base import Vectors, VectorSpace
 from lte_chains.store.migration import FinalState, LedgerEvent, LedgerRevision, LedgerVersion
 from lte_chains.store.postgres.database import PostgresDatabase
 from lte_chains.store.postgres.erasure import demand_erasure, erase_traces
+from lte_chains.store.postgres.hnsw import build_index
 from lte_chains.store.postgres.schema import tag_of
-from lte_chains.store.postgres.search import APPROXIMATE_FROM, build_index
+from lte_chains.store.postgres.search import APPROXIMATE_FROM
 from lte_chains.store.postgres.vectors import claim_space, read_space, read_vectors
 from lte_chains.store.postgres.working_set import WorkingSet, live_edit, stored_edit
 from lte_chains.store.postgres.writes import NewVersion, Writes

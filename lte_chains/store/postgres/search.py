@@ -10,7 +10,6 @@ would have to go far, the exact one takes over.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +22,9 @@ from sqlalchemy import Connection, text
 from lte_chains.edit import Edit
 from lte_chains.index.scores import exact
 from lte_chains.store.base import Vectors, VectorSpace
-from lte_chains.store.postgres.database import BUSY_SECONDS, PostgresDatabase, driver
+from lte_chains.store.postgres.database import driver
 from lte_chains.store.postgres.vectors import space_of
 from lte_chains.store.rows import decode
-
-_log = logging.getLogger(__name__)
 
 APPROXIMATE_FROM = 50_000
 """Vectors of one namespace from which on it gets an HNSW index."""
@@ -35,8 +32,6 @@ _WIDEST = 400
 """Vectors that are asked of an HNSW index at most."""
 _EF_SEARCH = 200
 """Candidates that a search of an HNSW index keeps, at least."""
-_LARGEST_DIMENSION = 4_000
-"""That an HNSW index of half precision can hold."""
 _MARGIN = 8
 """Vectors fetched beyond those wanted, so that ties at the border are usually seen whole."""
 _WORDINGS = 2
@@ -69,6 +64,8 @@ class Room:
     space: VectorSpace
     approximate: bool
     """Whether it has an HNSW index."""
+    wordings: int
+    """How many live vectors it has."""
 
 
 def find_room(connection: Connection, namespace: str) -> Room | None:
@@ -77,7 +74,7 @@ def find_room(connection: Connection, namespace: str) -> Room | None:
     space = None if row is None else space_of(row.space)
     if row is None or space is None:
         return None
-    return Room(namespace, row.room, space, bool(row.approximate))
+    return Room(namespace, row.room, space, bool(row.approximate), row.wordings or 0)
 
 
 def nearest(
@@ -157,42 +154,3 @@ def _ranked(room: Room, rows: list[dict[str, Any]], vector: Vectors) -> list[tup
     own = {row["key"]: {**row, "namespace": room.namespace} for row in rows}
     ordered = sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))
     return [(decode(own[key]), score) for key, score in ordered]
-
-
-def build_index(database: PostgresDatabase, namespace: str) -> None:
-    """Give a namespace its HNSW index, beside readers and writers; nothing if it has one.
-
-    Raises:
-        StoreError: PostgreSQL failed. Searches stay exact.
-    """
-    with database.maintaining() as connection:
-        room = find_room(connection, namespace)
-        if room is None or room.number is None or room.approximate:
-            return
-        dimension, number = room.space.dimension, room.number
-        if dimension > _LARGEST_DIMENSION:
-            _log.info("%d dimensions are too many for an HNSW index", dimension)
-            return
-        lock = {"kind": "lte_hnsw", "room": number}
-        if not connection.execute(text(_TRY_LOCK), lock).scalar():
-            return  # somebody else is at it
-        try:
-            connection.execute(text("SET lock_timeout = 0"))  # it waits for all who read
-            connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS lte_hnsw_{number}"))
-            connection.execute(
-                text(
-                    f"CREATE INDEX CONCURRENTLY lte_hnsw_{number} ON lte_vectors USING hnsw "
-                    f"((vector::halfvec({dimension})) halfvec_ip_ops) "
-                    f"WHERE live AND room = {number}"
-                )
-            )
-            connection.execute(_MARK, {"room": number})
-            _log.info("namespace %r of %s has an HNSW index now", namespace, database.name)
-        finally:
-            connection.execute(text(f"SET lock_timeout = '{BUSY_SECONDS:.0f}s'"))
-            connection.execute(text(_UNLOCK), lock)
-
-
-_TRY_LOCK = "SELECT pg_try_advisory_lock(hashtext(:kind), :room)"
-_UNLOCK = "SELECT pg_advisory_unlock(hashtext(:kind), :room)"
-_MARK = text("UPDATE lte_namespaces SET approximate = true WHERE room = :room")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,15 +25,21 @@ from lte_chains.store.base import (
 from lte_chains.store.postgres.checks import require_known, require_revision
 from lte_chains.store.postgres.database import PostgresDatabase
 from lte_chains.store.postgres.erasure import demand_erasure, erase_traces
+from lte_chains.store.postgres.hnsw import build_index
 from lte_chains.store.postgres.ledger import STATE_AT
 from lte_chains.store.postgres.proposals import ProposalTransaction
 from lte_chains.store.postgres.reembed import reembed
 from lte_chains.store.postgres.schema import tag_of
-from lte_chains.store.postgres.search import APPROXIMATE_FROM, build_index, find_room, nearest
+from lte_chains.store.postgres.search import APPROXIMATE_FROM, find_room, nearest
 from lte_chains.store.postgres.vectors import read_space, read_vectors
 from lte_chains.store.rows import decode, encode, moment
 
 _log = logging.getLogger(__name__)
+
+_LOOK_AGAIN_SECONDS = 300.0
+"""After this it is looked anew whether the index of a large namespace is still missing."""
+_HANDING_SECONDS = 5.0
+"""How long closing waits, at most, for the server to be told to build an index."""
 
 _NAMESPACE = text("SELECT room, revision FROM lte_namespaces WHERE name = :name")
 _LIVE = text(
@@ -67,8 +74,8 @@ class PostgresStore:
 
     What a call has returned is committed, and on the server's disk. Writers of
     one namespace queue, writers of different ones do not, and no reader ever
-    waits. A namespace is searched exactly until it has many vectors; then it gets
-    an HNSW index, which is built in the background.
+    waits. A namespace is searched exactly until it has many vectors; then the next
+    call that writes or searches has the server build an HNSW index, in the background.
 
     Args:
         url: The database, such as ``postgresql+psycopg://user:password@host/db``.
@@ -89,7 +96,8 @@ class PostgresStore:
         """Connect, and make the tables or bring them up to date."""
         self._approximate_from = APPROXIMATE_FROM if approximate_from is None else approximate_from
         self._database = PostgresDatabase(url, durability=durability)
-        self._building: set[str] = set()
+        self._looked: dict[str, float] = {}
+        self._handing: set[threading.Event] = set()
         try:
             erase_traces(self._database)  # of a purge that was interrupted
         except StoreError as error:
@@ -209,6 +217,7 @@ class PostgresStore:
     ) -> None:
         """Replace the vectors of all versions in all namespaces, in one transaction."""
         reembed(self._database, embed, fingerprint=fingerprint)
+        self._looked.clear()  # the indexes are gone
 
     def edits(self, namespace: str, *, as_of: int | datetime | None = None) -> list[Edit]:
         """Return the live edits, oldest first; those of an earlier moment with `as_of`."""
@@ -261,7 +270,10 @@ class PostgresStore:
             if room is None:
                 return []
             check_space(room.space, VectorSpace(fingerprint, len(vector)))
-            return nearest(connection, room, vector, k, accept or (lambda _: True))
+            found = nearest(connection, room, vector, k, accept or (lambda _: True))
+        if not room.approximate:
+            self._consider_index(namespace, room.wordings)
+        return found
 
     def vectors(self, namespace: str, ids: Sequence[str]) -> dict[str, Vectors]:
         """Return the vectors of those of the edits that are live, by id; see `EditStore`."""
@@ -287,6 +299,8 @@ class PostgresStore:
 
     def close(self) -> None:
         """Close the connections; further calls raise `StoreError`."""
+        for handed in list(self._handing):
+            handed.wait(_HANDING_SECONDS)
         self._database.close()
 
     @contextmanager
@@ -300,20 +314,29 @@ class PostgresStore:
             )
             yield transaction
             transaction.finish()
-        if transaction.unindexed >= self._approximate_from and namespace not in self._building:
-            self._building.add(namespace)
-            threading.Thread(target=self._build, args=(namespace,), daemon=True).start()
+        self._consider_index(namespace, transaction.unindexed)
 
-    def _build(self, namespace: str) -> None:
+    def _consider_index(self, namespace: str, unindexed: int) -> None:
+        """Have an index built in the background, if so many vectors without one are worth it."""
+        now = time.monotonic()
+        if unindexed < self._approximate_from or now < self._looked.get(namespace, now):
+            return
+        self._looked[namespace] = now + _LOOK_AGAIN_SECONDS
+        handed = threading.Event()
+        self._handing.add(handed)
+        threading.Thread(target=self._build, args=(namespace, handed), daemon=True).start()
+
+    def _build(self, namespace: str, handed: threading.Event) -> None:
         """Build an index in the background; a server goes on if this process ends."""
         try:
-            self.build_index(namespace)
+            build_index(self._database, namespace, sent=handed.set)
         except StoreError as error:
             _log.warning(
                 "no HNSW index for namespace %r, searches stay exact: %s", namespace, error
             )
         finally:
-            self._building.discard(namespace)
+            handed.set()
+            self._handing.discard(handed)
 
 
 def _find(connection: Connection, namespace: str) -> tuple[int | None, int]:
