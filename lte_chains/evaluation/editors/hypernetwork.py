@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from lte_chains.errors import ConfigError, ModelError
-from lte_chains.evaluation.editors.structure import Block, Matrix
+from lte_chains.evaluation.editors.structure import Block, Matrix, row_by_row
 from lte_chains.evaluation.editors.token_rows import Batch
 
 Factors = tuple[torch.Tensor, torch.Tensor]
@@ -220,24 +220,29 @@ def factors_of(module: Any, matrices: Sequence[Matrix], batch: Batch) -> list[li
         matrices: Whose inputs and output gradients are wanted.
         batch: Questions with their targets.
     """
-    read: list[torch.Tensor] = []
-    given: list[torch.Tensor] = []
+    read: dict[int, torch.Tensor] = {}
+    given: dict[int, torch.Tensor] = {}
 
-    def hook(_: Any, inputs: Any, output: torch.Tensor) -> None:
-        read.append(inputs[0].detach())
-        given.append(output)
+    def hook(number: int, inputs: Any, output: torch.Tensor) -> None:
+        read[number] = row_by_row(inputs[0], matrices[number].name).detach()
+        given[number] = output
 
-    handles = [matrix.layer.register_forward_hook(hook) for matrix in matrices]
+    # By number: a model may run its layers in another order than it names them.
+    handles = [
+        matrix.layer.register_forward_hook(lambda _, i, o, number=number: hook(number, i, o))
+        for number, matrix in enumerate(matrices)
+    ]
     # Gradients reach the outputs only if something below them asks for one.
     weights = {m.parameter_name: m.weight.detach().clone().requires_grad_() for m in matrices}
+    numbers = range(len(matrices))
     try:
         loss = batch.losses(batch.logits(module, weights)).sum()
-        deltas = torch.autograd.grad(loss, given)
+        deltas = torch.autograd.grad(loss, [given[number] for number in numbers])
     finally:
         for handle in handles:
             handle.remove()
     return [
-        [_kept(x[row], d[row]) for x, d in zip(read, deltas, strict=True)]
+        [_kept(read[number][row], deltas[number][row]) for number in numbers]
         for row in range(len(batch.ids))
     ]
 
