@@ -100,7 +100,7 @@ def train_mend(
     config: EditorTraining,
 ) -> str:
     """Train MEND or InstructEdit, unless it is there; returns "trained" or "was there"."""
-    editor = kind.untrained(model, config.network)
+    editor = kind.untrained(model, config.network, seed=config.hypernetwork.seed)
     record: dict[str, Any] = {
         "model": model.model_name,
         "weights": weights_digest(editor.matrices),

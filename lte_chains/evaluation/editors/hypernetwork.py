@@ -88,9 +88,11 @@ class Normaliser(nn.Module):
 class _Layer(nn.Module):
     """A residual layer of low rank that is the identity as long as U is zero."""
 
-    def __init__(self, width: int, rank: int, users: int, *, last: bool) -> None:
+    def __init__(
+        self, width: int, rank: int, users: int, *, last: bool, drawn: torch.Generator
+    ) -> None:
         super().__init__()
-        self.V = nn.Parameter(torch.randn(rank, width))
+        self.V = nn.Parameter(torch.randn(rank, width, generator=drawn))
         self.U = nn.Parameter(torch.zeros(width, rank))
         self.bias = nn.Parameter(torch.zeros(width))
         # Matrices of one shape share the network, and tell themselves apart by these.
@@ -108,13 +110,20 @@ class _Layer(nn.Module):
 class _Net(nn.Module):
     """The network of all matrices of one shape."""
 
-    def __init__(self, d_in: int, d_out: int, users: int, config: HypernetworkConfig) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        users: int,
+        config: HypernetworkConfig,
+        drawn: torch.Generator,
+    ) -> None:
         super().__init__()
+        d_in, d_out = shape
         self.d_in = d_in
         self.x = Normaliser(d_in)
         self.delta = Normaliser(d_out)
         self.layers = nn.ModuleList(
-            _Layer(d_in + d_out, config.rank, users, last=i == config.depth - 1)
+            _Layer(d_in + d_out, config.rank, users, last=i == config.depth - 1, drawn=drawn)
             for i in range(config.depth)
         )
 
@@ -137,20 +146,26 @@ class Hypernetwork(nn.Module):
     """
 
     def __init__(
-        self, shapes: Sequence[tuple[int, int]], config: HypernetworkConfig | None = None
+        self,
+        shapes: Sequence[tuple[int, int]],
+        config: HypernetworkConfig | None = None,
+        *,
+        seed: int = 0,
     ) -> None:
         """Make a network that is the identity.
 
         Args:
             shapes: (d_in, d_out) of each matrix.
             config: Its size.
+            seed: Seed of what training begins with.
         """
         super().__init__()
         self.config = config or HypernetworkConfig()
         self.shapes = [(int(d_in), int(d_out)) for d_in, d_out in shapes]
         counts = {shape: self.shapes.count(shape) for shape in self.shapes}
+        drawn = torch.Generator().manual_seed(seed)
         self.nets = nn.ModuleDict(
-            {_key(shape): _Net(*shape, count, self.config) for shape, count in counts.items()}
+            {_key(shape): _Net(shape, count, self.config, drawn) for shape, count in counts.items()}
         )
         self._users = [self.shapes[:i].count(shape) for i, shape in enumerate(self.shapes)]
         self.rates = nn.Parameter(torch.full((len(self.shapes),), self.config.first_rate))
