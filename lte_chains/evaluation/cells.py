@@ -60,8 +60,8 @@ def too_long_note(counts: Mapping[str, int]) -> str:
 
 
 def markdown(tables: Sequence[Table], made: Mapping[str, Any]) -> str:
-    """Return tables as Markdown, and below them how they were made."""
-    parts = []
+    """Return tables as Markdown, below them how they were made, and above them its notes."""
+    parts = [f"> {note}" for note in made.get("notes", ())]
     for title, columns, rows in tables:
         lines = [f"### {title}", "", _line(columns), _line(["---"] * len(columns))]
         parts.append("\n".join([*lines, *(_line(row) for row in rows)]))

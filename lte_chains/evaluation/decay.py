@@ -29,6 +29,7 @@ from lte_chains.evaluation.identity import digest_of_files, identity_of
 from lte_chains.evaluation.judging import Said
 from lte_chains.evaluation.regimes import Regime
 from lte_chains.evaluation.results_log import ResultsLog, Row
+from lte_chains.evaluation.seen import told_notes_on_seen
 from lte_chains.evaluation.summary import summarise
 
 _MEASURES = ("edit_success", "rephrase", "portability", "locality", "harmonic_mean")
@@ -144,6 +145,7 @@ def compare_decay(
     require_one_tokenizer(resources)
     settings = _settings(files, resources, config, rows=len(cases), texts=texts)
     log = ResultsLog(None if results is None else results / "decay.jsonl", settings)
+    notes = told_notes_on_seen(cases, resources, names)
     plan = plan_of(len(cases), config.checkpoints, config.asked)
     base, judged = Unedited(resources.base), ComparisonConfig(fluency_rows=0)
     asked = [cases[row] for row in spread(len(cases), config.asked)]
@@ -165,6 +167,7 @@ def compare_decay(
         **settings,
         "asked": len(asked),
         "cut": [checkpoint for checkpoint in config.checkpoints if checkpoint > len(cases)],
+        "notes": notes,
         "original": before,
         "methods": curves,
         **environment(),

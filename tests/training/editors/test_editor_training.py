@@ -19,6 +19,7 @@ from lte_chains.evaluation.editors.hypernetwork import HypernetworkConfig
 from lte_chains.evaluation.editors.instructions import TASKS, instructed
 from lte_chains.evaluation.editors.mend import Mend
 from lte_chains.evaluation.editors.nearest import Nearest
+from lte_chains.evaluation.seen import digest_of_subject, seen_in
 from lte_chains.models import load_model
 from lte_chains.training.editors.examples import (
     EditExample,
@@ -189,6 +190,7 @@ def test_editors_are_trained_into_a_folder_once_and_read_from_it(model, examples
     given = {"embeddings": _Words(), "config": SMALL}
     done = train_editors(model, examples, tmp_path, **given)
     assert done == {"mend": "trained", "serac": "trained"}
+    assert seen_in(tmp_path) == {digest_of_subject(name) for name in NAMES}
     again = train_editors(model, examples, tmp_path, **given)
     assert again == {"mend": "was there", "serac": "was there"}
     fewer = train_editors(model, examples[:4], tmp_path, names=["mend"], **given)
