@@ -38,7 +38,7 @@ from lte_chains.evaluation.judging import (
 )
 from lte_chains.evaluation.metrics import mean
 from lte_chains.evaluation.own_measures import OwnMeasures
-from lte_chains.evaluation.regimes import Regime
+from lte_chains.evaluation.regimes import Regime, superseded
 from lte_chains.evaluation.resources import metered
 from lte_chains.evaluation.results_log import ResultsLog, Row
 from lte_chains.evaluation.seen import told_notes_on_seen
@@ -137,6 +137,9 @@ def compare_methods(
     before = {"fluency": mean(_fluency(base, cases[: config.fluency_rows]))}
     return {
         **settings,
+        "superseded": sum(
+            superseded([case.edit for case in group]) for group in config.regime.groups(cases)
+        ),
         "notes": notes,
         "original": before,
         "methods": _with_time_ratios(figures),

@@ -27,7 +27,7 @@ from lte_chains.evaluation.editors.base import Editor
 from lte_chains.evaluation.environment import environment
 from lte_chains.evaluation.identity import digest_of_files, identity_of
 from lte_chains.evaluation.judging import Said
-from lte_chains.evaluation.regimes import Regime
+from lte_chains.evaluation.regimes import Regime, superseded
 from lte_chains.evaluation.results_log import ResultsLog, Row
 from lte_chains.evaluation.seen import told_notes_on_seen
 from lte_chains.evaluation.summary import summarise
@@ -167,6 +167,7 @@ def compare_decay(
         **settings,
         "asked": len(asked),
         "cut": [checkpoint for checkpoint in config.checkpoints if checkpoint > len(cases)],
+        "superseded": superseded([case.edit for case in cases]),
         "notes": notes,
         "original": before,
         "methods": curves,

@@ -302,6 +302,16 @@ def test_the_report_is_written_as_json_markdown_and_a_plot(base, data, tmp_path)
     setting = f"Generated answers: 3 rows, single, {base.model_name} edited; its fluency before is "
     assert titles[0] == f"{setting}{report['original']['fluency']:.0f}"
     assert any(title.startswith("Difference to LTE") for title in titles)
+    [kinds] = [t for t in comparison_tables(report) if t[0] == "Portability by kind"]
+    assert kinds[1] == ["method", "Reasoning", "Subject Aliasing"]
+    assert kinds[2][0] == ["LTE", "0.0", "100.0"]
+
+
+def test_rows_that_a_later_row_takes_back_are_told(base, tmp_path):
+    data = write_rows(tmp_path, [ROWS[0], {**ROWS[0], "target_new": "Somebody else"}])
+    report = compare_methods(data, _resources(base), _config("lte", regime="batch:2"))
+    assert report["superseded"] == 1
+    assert "1 rows are edited otherwise by later ones" in comparison_tables(report)[0][0]
 
 
 def test_rows_that_the_model_was_trained_on_are_told(base, data, tmp_path, caplog):
