@@ -33,6 +33,8 @@ from lte_chains.evaluation.seen import told_notes_on_seen
 from lte_chains.evaluation.summary import summarise
 
 _MEASURES = ("edit_success", "rephrase", "portability", "locality", "harmonic_mean")
+_MOST_FACTS = 200
+"""Known facts that are asked for at each checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ def compare_decay(
 ) -> dict[str, Any]:
     """Let methods make more and more edits of the same rows, and measure what becomes of them.
 
-    Beside the edits, every checkpoint has ``recall``, of facts of the asked rows'
+    Beside the edits, every checkpoint has ``recall``, of up to 200 facts of the rows'
     locality probes that the original model knows, and ``perplexity`` on held-out
     text, if there is any and the method edits weights.
 
@@ -148,8 +150,8 @@ def compare_decay(
     notes = told_notes_on_seen(cases, resources, names)
     plan = plan_of(len(cases), config.checkpoints, config.asked)
     base, judged = Unedited(resources.base), ComparisonConfig(fluency_rows=0)
-    asked = [cases[row] for row in spread(len(cases), config.asked)]
-    facts = known_facts(base, _facts(asked))
+    facts = known_facts(base, _facts(cases))
+    facts = [facts[place] for place in spread(len(facts), _MOST_FACTS)]
     before = {"facts": len(facts), **_ability(resources, [], texts, base, "weights")}
     questioned = [cases[row] for row in _questioned(plan, config)]
     original = ask(base, questioned, batch_size=judged.batch_size)
@@ -165,7 +167,7 @@ def compare_decay(
     }
     return {
         **settings,
-        "asked": len(asked),
+        "asked": len(spread(len(cases), config.asked)),
         "cut": [checkpoint for checkpoint in config.checkpoints if checkpoint > len(cases)],
         "superseded": superseded([case.edit for case in cases]),
         "notes": notes,
