@@ -99,13 +99,9 @@ def train_instruct_edit(
     """
     config, out = config or InstructEditConfig(), Path(out)
     _check_tasks(tasks, config)
-    train: list[EditExample] = []
-    dev: dict[str, list[EditExample]] = {}
-    for task in sorted(tasks):
-        learnt, judged = split_examples(tasks[task], dev=config.dev_rows, seed=config.seed)
-        dev[task] = with_own_answers(judged, model)
-        if task != config.held_out:
-            train += with_own_answers(learnt[: config.train_rows], model)
+    learnt, judged = split_tasks(tasks, config)
+    train = with_own_answers([e for examples in learnt.values() for e in examples], model)
+    dev = {task: with_own_answers(examples, model) for task, examples in judged.items()}
     made = {
         "instruct_edit": train_mend(InstructEdit, model, train, out, config.training),
         "mend": train_mend(Mend, model, train, out / MEND_FOLDER, config.training),
@@ -126,6 +122,32 @@ def train_instruct_edit(
     return report
 
 
+def split_tasks(
+    tasks: Mapping[str, Sequence[EditExample]], config: InstructEditConfig
+) -> tuple[dict[str, list[EditExample]], dict[str, list[EditExample]]]:
+    """Divide each task's examples into those to train on and those to judge by.
+
+    No subject that is judged, of whatever task, is trained on: opinions are about the
+    subjects of facts.
+
+    Args:
+        tasks: Examples by task.
+        config: How many, the seed, and the task that is not trained on.
+    """
+    parts = {
+        task: split_examples(tasks[task], dev=config.dev_rows, seed=config.seed)
+        for task in sorted(tasks)
+    }
+    judged = {task: dev for task, (_, dev) in parts.items()}
+    taken = {example.about for dev in judged.values() for example in dev}
+    learnt = {
+        task: [example for example in rest if example.about not in taken][: config.train_rows]
+        for task, (rest, _) in parts.items()
+        if task != config.held_out
+    }
+    return learnt, judged
+
+
 def judge_edits(editor: Mend, examples: Sequence[EditExample]) -> list[dict[str, float | None]]:
     """Make each edit alone, ask, and take it back; returns each edit's measures.
 
@@ -138,7 +160,7 @@ def judge_edits(editor: Mend, examples: Sequence[EditExample]) -> list[dict[str,
         outside = [question for question, _ in example.outside]
         said = answer(editor, [*example.questions, *outside])
         editor.undo()
-        target = (example.edit.target_new,)
+        target = (example.edit.target_new, *example.aliases)
         judged.append(
             {
                 "edit_success": float(alias_match(said[example.edit.prompt], target)),

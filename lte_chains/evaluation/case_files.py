@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ _RIPPLE_INSIDE = (
     "Compositionality_II",
 )
 _RIPPLE_OUTSIDE = ("Relation_Specificity", "Forgetfulness")
+_VERB = re.compile(r" (?:is|are|follows|followed by)(?= )")
+"""What ends the prompts of RippleEdits' facts."""
 _HOPS = range(2, 7)
 _REPLIES = 8
 """Replies of each opinion by which ConvSent's edits are judged."""
@@ -185,22 +188,55 @@ def _mquake(row: Row) -> Iterator[Row]:
 
 
 def _ripple_edits(row: Row) -> Iterator[Row]:
-    """Translate RippleEdits (arXiv 2307.12976), where its old fact tells prompt from target."""
+    """Translate RippleEdits (arXiv 2307.12976), whose facts are sentences.
+
+    Where the target begins is told by the old fact, else by the tests that ask for the
+    target by another name of the subject, else by the sentence's last verb: what happened
+    lately has no old fact.
+    """
     fact = row["edit"]
+    sentence = fact["prompt"].strip().removesuffix(".")
     previous = ((fact.get("previous_fact") or fact.get("original_fact")) or {}).get("prompt", "")
-    words, old = fact["prompt"].strip().split(" "), previous.strip().split(" ")
-    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(words, old, strict=False))
-    shared = sum(1 for _ in pairs)
-    target = " ".join(words[shared:]).removesuffix(".")
-    if not shared or not target:
+    previous = previous.strip().removesuffix(".")
+    prompt = _ripple_prompt(sentence, previous, _ripple_probes(row.get("Subject_Aliasing", ())))
+    target = sentence[len(prompt) :].strip()
+    if not prompt or not target:
         return
+    old = previous.removeprefix(prompt) if previous.startswith(prompt) else ""
     yield {
-        "prompt": " ".join(words[:shared]),
+        "subject": _ripple_subject(prompt),
+        "prompt": prompt,
         "target_new": target,
-        "ground_truth": " ".join(old[shared:]).removesuffix("."),
+        "ground_truth": old.strip(),
         "portability": {kind: _ripple_probes(row.get(kind, ())) for kind in _RIPPLE_INSIDE},
         "locality": {kind: _ripple_probes(row.get(kind, ())) for kind in _RIPPLE_OUTSIDE},
     }
+
+
+def _ripple_prompt(sentence: str, previous: str, aliasing: Iterable[Row]) -> str:
+    """Return a fact without its target; nothing if it cannot be told where that begins."""
+    words, old = sentence.split(" "), previous.split(" ")
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(words, old, strict=False))
+    if shared := sum(1 for _ in pairs):
+        return " ".join(words[:shared])
+    named = {answer for probe in aliasing for answer in probe["ground_truth"]}
+    if found := [name for name in named if sentence.endswith(f" {name}")]:
+        return sentence[: -len(max(found, key=len)) - 1]
+    verbs = [match.end() for match in _VERB.finditer(sentence)]
+    return sentence[: verbs[-1]] if verbs else ""
+
+
+def _ripple_subject(prompt: str) -> str | None:
+    """Return whom a fact is about: the names in its prompt, whose first word begins the sentence.
+
+    Example:
+        >>> _ripple_subject("The name of the mother of Leonardo da Vinci is")
+        'Leonardo da Vinci'
+    """
+    words = prompt.split(" ")
+    skipped = 1 if words[0] == "The" else 0
+    places = [i for i, word in enumerate(words) if i >= skipped and not word[:1].islower()]
+    return " ".join(words[places[0] : places[-1] + 1]) if places else None
 
 
 def _ripple_probes(tests: Iterable[Row]) -> list[Row]:

@@ -59,9 +59,21 @@ def too_long_note(counts: Mapping[str, int]) -> str:
     return f". Too long for the model, and counted as failed: {', '.join(told)}" if told else ""
 
 
+def superseded_note(count: int) -> str:
+    """Say of how many rows a later one takes back the edit; nothing if of none.
+
+    Example:
+        >>> superseded_note(2)
+        '. 2 rows are edited otherwise by later ones, and judged by their own target'
+    """
+    if not count:
+        return ""
+    return f". {count} rows are edited otherwise by later ones, and judged by their own target"
+
+
 def markdown(tables: Sequence[Table], made: Mapping[str, Any]) -> str:
-    """Return tables as Markdown, and below them how they were made."""
-    parts = []
+    """Return tables as Markdown, below them how they were made, and above them its notes."""
+    parts = [f"> {note}" for note in made.get("notes", ())]
     for title, columns, rows in tables:
         lines = [f"### {title}", "", _line(columns), _line(["---"] * len(columns))]
         parts.append("\n".join([*lines, *(_line(row) for row in rows)]))

@@ -38,9 +38,10 @@ from lte_chains.evaluation.judging import (
 )
 from lte_chains.evaluation.metrics import mean
 from lte_chains.evaluation.own_measures import OwnMeasures
-from lte_chains.evaluation.regimes import Regime
+from lte_chains.evaluation.regimes import Regime, superseded
 from lte_chains.evaluation.resources import metered
 from lte_chains.evaluation.results_log import ResultsLog, Row
+from lte_chains.evaluation.seen import told_notes_on_seen
 from lte_chains.evaluation.summary import summarise
 from lte_chains.evaluation.workers import Numbered, Task, run_tasks
 
@@ -117,6 +118,7 @@ def compare_methods(
     require_one_tokenizer(resources)
     settings = _settings(data, resources, config, rows=len(cases))
     log = ResultsLog(None if results is None else results / "rows.jsonl", settings)
+    notes = told_notes_on_seen(cases, resources, methods)
     base = Unedited(resources.base)
     with progress_bars() as progress:
         original = _original(cases, resources, config, progress)
@@ -135,6 +137,10 @@ def compare_methods(
     before = {"fluency": mean(_fluency(base, cases[: config.fluency_rows]))}
     return {
         **settings,
+        "superseded": sum(
+            superseded([case.edit for case in group]) for group in config.regime.groups(cases)
+        ),
+        "notes": notes,
         "original": before,
         "methods": _with_time_ratios(figures),
         **environment(),

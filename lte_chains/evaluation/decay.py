@@ -27,11 +27,14 @@ from lte_chains.evaluation.editors.base import Editor
 from lte_chains.evaluation.environment import environment
 from lte_chains.evaluation.identity import digest_of_files, identity_of
 from lte_chains.evaluation.judging import Said
-from lte_chains.evaluation.regimes import Regime
+from lte_chains.evaluation.regimes import Regime, superseded
 from lte_chains.evaluation.results_log import ResultsLog, Row
+from lte_chains.evaluation.seen import told_notes_on_seen
 from lte_chains.evaluation.summary import summarise
 
 _MEASURES = ("edit_success", "rephrase", "portability", "locality", "harmonic_mean")
+_MOST_FACTS = 200
+"""Known facts that are asked for at each checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +118,7 @@ def compare_decay(
 ) -> dict[str, Any]:
     """Let methods make more and more edits of the same rows, and measure what becomes of them.
 
-    Beside the edits, every checkpoint has ``recall``, of facts of the asked rows'
+    Beside the edits, every checkpoint has ``recall``, of up to 200 facts of the rows'
     locality probes that the original model knows, and ``perplexity`` on held-out
     text, if there is any and the method edits weights.
 
@@ -144,10 +147,11 @@ def compare_decay(
     require_one_tokenizer(resources)
     settings = _settings(files, resources, config, rows=len(cases), texts=texts)
     log = ResultsLog(None if results is None else results / "decay.jsonl", settings)
+    notes = told_notes_on_seen(cases, resources, names)
     plan = plan_of(len(cases), config.checkpoints, config.asked)
     base, judged = Unedited(resources.base), ComparisonConfig(fluency_rows=0)
-    asked = [cases[row] for row in spread(len(cases), config.asked)]
-    facts = known_facts(base, _facts(asked))
+    facts = known_facts(base, _facts(cases))
+    facts = [facts[place] for place in spread(len(facts), _MOST_FACTS)]
     before = {"facts": len(facts), **_ability(resources, [], texts, base, "weights")}
     questioned = [cases[row] for row in _questioned(plan, config)]
     original = ask(base, questioned, batch_size=judged.batch_size)
@@ -163,8 +167,10 @@ def compare_decay(
     }
     return {
         **settings,
-        "asked": len(asked),
+        "asked": len(spread(len(cases), config.asked)),
         "cut": [checkpoint for checkpoint in config.checkpoints if checkpoint > len(cases)],
+        "superseded": superseded([case.edit for case in cases]),
+        "notes": notes,
         "original": before,
         "methods": curves,
         **environment(),

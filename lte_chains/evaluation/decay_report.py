@@ -11,6 +11,7 @@ from lte_chains.evaluation.cells import (
     difference,
     markdown,
     share,
+    superseded_note,
     too_long_note,
     write_texts,
 )
@@ -37,6 +38,7 @@ def decay_tables(report: Report) -> list[Table]:
     if report["cut"]:
         cut = ", ".join(f"{checkpoint:,}" for checkpoint in report["cut"])
         title += f". There are not rows enough for {cut} edits: cut to {report['rows']:,}"
+    title += superseded_note(report.get("superseded", 0))
     title += too_long_note(
         {
             method["title"]: max(point["too_long"] for point in method["curve"])

@@ -102,3 +102,18 @@ def _edit_what_fits(editor: Editor, edits: Sequence[Edit]) -> Sequence[int]:
             editor.edit(fitting)
         return error.places
     return ()
+
+
+def superseded(edits: Sequence[Edit]) -> int:
+    """Count the edits of a group whose prompt a later one gives another target.
+
+    They are judged by their own target all the same, and miss it where methods obey the
+    later edit.
+
+    Example:
+        >>> first, second = (Edit(prompt="Acme's head is", target_new=name) for name in ("A", "B"))
+        >>> superseded([first, first, second])
+        2
+    """
+    last = {edit.slot: edit.target_new for edit in edits}
+    return sum(edit.slot is not None and last[edit.slot] != edit.target_new for edit in edits)

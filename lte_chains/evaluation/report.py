@@ -11,6 +11,7 @@ from lte_chains.evaluation.cells import (
     difference,
     markdown,
     share,
+    superseded_note,
     too_long_note,
     with_interval,
     write_texts,
@@ -42,6 +43,8 @@ def comparison_tables(report: Report) -> list[Table]:
     made = list(methods.values())
     labels = [label for label, name in _COLUMNS if name in _COMPARED]
     tables = [_figures(report, made)]
+    if any(m["portability_by_kind"] for m in made):
+        tables.append(_kinds_table(made))
     if any(m["own_measures"] for m in made):
         tables.append(_own_table(methods))
     if compared := [m for m in made if m["difference"]]:
@@ -65,6 +68,7 @@ def _figures(report: Report, made: Sequence[Report]) -> Table:
     before = report.get("original", {}).get("fluency")
     if before is not None:
         title += f"; its fluency before is {before:.0f}"
+    title += superseded_note(report.get("superseded", 0))
     title += too_long_note({m["title"]: m["too_long"] for m in made})
     rows = [
         [
@@ -75,6 +79,14 @@ def _figures(report: Report, made: Sequence[Report]) -> Table:
         for m in made
     ]
     return title, ["method", *(label for label, _ in _COLUMNS), "fluency"], rows
+
+
+def _kinds_table(made: Sequence[Report]) -> Table:
+    kinds = list(dict.fromkeys(kind for m in made for kind in m["portability_by_kind"]))
+    rows = [
+        [m["title"], *(share(m["portability_by_kind"].get(kind)) for kind in kinds)] for m in made
+    ]
+    return "Portability by kind", ["method", *(kind.replace("_", " ") for kind in kinds)], rows
 
 
 def _own_table(methods: Mapping[str, Any]) -> Table:

@@ -92,6 +92,34 @@ def test_ripple_edits_tell_prompt_from_target_by_the_old_fact(tmp_path):
     assert [p.kind for p in case.locality] == ["Forgetfulness"]
 
 
+def _recent(prompt, *asked):
+    queries = [{"prompt": "?", "answers": [{"value": v} for v in values]} for values in asked]
+    aliasing = [{"test_queries": queries}]
+    edit = {"prompt": prompt, "original_fact": None}
+    return {**RIPPLE, "edit": edit, "Subject_Aliasing": aliasing}
+
+
+@pytest.mark.parametrize(
+    ("row", "prompt", "target", "subject"),
+    [
+        (RIPPLE, "The head of Acme is", "Jane Doe", "Acme"),
+        (_recent("The head of Acme Inc is Jane."), "The head of Acme Inc is", "Jane", "Acme Inc"),
+        (
+            _recent("The spouse of Ann of York is What is Is.", ["What is Is"], ["Is"]),
+            "The spouse of Ann of York is",
+            "What is Is",
+            "Ann of York",
+        ),
+        (_recent("Rocky II follows Rocky."), "Rocky II follows", "Rocky", "Rocky II"),
+        (_recent("The head of rain is Zeus."), "The head of rain is", "Zeus", None),
+    ],
+)
+def test_ripple_edits_of_what_happened_lately_are_read_too(tmp_path, row, prompt, target, subject):
+    [case] = _read(tmp_path, [row])
+    assert (case.edit.prompt, case.edit.target_new) == (prompt, target)
+    assert case.edit.subject == subject
+
+
 def test_sanitation_edits_what_to_forget_and_keeps_the_rest(tmp_path):
     [case] = _read(tmp_path, [SANITATION])
     assert case.edit.target_new == "I don't know."
@@ -142,7 +170,7 @@ def test_knowedit_and_jsonl_are_read_and_a_limit_holds(tmp_path, knowedit_rows):
         ([["x"]], "must be a JSON object"),
         ([{"requested_rewrite": {}}], "the row lacks or has odd"),
         ([{"prompt": "x"}], "target_new is empty"),
-        ([{**RIPPLE, "edit": {"prompt": "A new fact."}}], "holds no rows with an edit"),
+        ([{**RIPPLE, "edit": {"prompt": "A fact."}}], "holds no rows with an edit"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path, rows, message):

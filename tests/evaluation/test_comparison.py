@@ -23,6 +23,7 @@ from lte_chains.evaluation.report import (
     to_markdown,
     write_report,
 )
+from lte_chains.evaluation.seen import add_subjects
 from lte_chains.models import load_model
 from tests.evaluation.rows import ROWS, write_rows
 from tests.fakes_embeddings import BagOfWordsEmbeddings
@@ -301,6 +302,28 @@ def test_the_report_is_written_as_json_markdown_and_a_plot(base, data, tmp_path)
     setting = f"Generated answers: 3 rows, single, {base.model_name} edited; its fluency before is "
     assert titles[0] == f"{setting}{report['original']['fluency']:.0f}"
     assert any(title.startswith("Difference to LTE") for title in titles)
+    [kinds] = [t for t in comparison_tables(report) if t[0] == "Portability by kind"]
+    assert kinds[1] == ["method", "Reasoning", "Subject Aliasing"]
+    assert kinds[2][0] == ["LTE", "0.0", "100.0"]
+
+
+def test_rows_that_a_later_row_takes_back_are_told(base, tmp_path):
+    data = write_rows(tmp_path, [ROWS[0], {**ROWS[0], "target_new": "Somebody else"}])
+    report = compare_methods(data, _resources(base), _config("lte", regime="batch:2"))
+    assert report["superseded"] == 1
+    assert "1 rows are edited otherwise by later ones" in comparison_tables(report)[0][0]
+
+
+def test_rows_that_the_model_was_trained_on_are_told(base, data, tmp_path, caplog):
+    folder = save_llama(tmp_path / "model", context=512)
+    add_subjects(folder, ["Acme"])
+    model = load_model(folder, max_new_tokens=6)
+    report = compare_methods(data, _resources(base, model=model), _config("lte", "ft-m"))
+    [note] = report["notes"]
+    assert note.startswith("1 of 3 rows are about subjects")
+    assert note in caplog.text
+    assert to_markdown(report).startswith(f"> {note}\n\n### Generated answers")
+    assert compare_methods(data, _resources(base), _config("ft-m"))["notes"] == []
 
 
 def test_without_matplotlib_the_report_is_written_all_the_same(base, data, tmp_path, monkeypatch):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.editors.base import EditTooLongError
-from lte_chains.evaluation.regimes import Regime
+from lte_chains.evaluation.regimes import Regime, superseded
 
 
 class _Listening:
@@ -63,3 +64,10 @@ def test_a_group_of_nothing_but_edits_that_are_too_long_makes_none():
     editor = _Short()
     assert Regime.parse("batch:2").insert(editor, ["aa", "bb"]) == {0, 1}
     assert editor.calls == []
+
+
+def test_edits_that_a_later_one_takes_back_are_counted_in_their_group():
+    edits = [Edit(prompt="The CEO of Acme is", target_new=name) for name in ("A", "B", "B", "C")]
+    assert superseded(edits) == 3
+    assert [superseded(group) for group in Regime.parse("batch:2").groups(edits)] == [1, 1]
+    assert [superseded(group) for group in Regime.parse("single").groups(edits)] == [0] * 4

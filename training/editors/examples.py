@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lte_chains.cases import Case
-from lte_chains.edit import Edit
+from lte_chains.edit import Edit, normalise
 from lte_chains.errors import DataError
 from lte_chains.evaluation.comparison import Unedited
 from lte_chains.evaluation.editors.asking import answer
@@ -34,6 +34,13 @@ class EditExample:
     """Other questions with the same answer."""
     outside: tuple[Outside, ...] = ()
     """What must not change."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the target, which are right answers too."""
+
+    @property
+    def about(self) -> str:
+        """Whom or what the edit is about: no such name is both trained on and judged."""
+        return normalise(self.edit.subject or self.edit.prompt)
 
     @property
     def questions(self) -> tuple[str, ...]:
@@ -66,6 +73,7 @@ def examples_of(cases: Iterable[Case], *, task: str) -> list[EditExample]:
                 edit=with_task(case.edit, task),
                 rephrased=tuple(dict.fromkeys([*(p.prompt for p in case.rephrase), *same])),
                 outside=tuple((question, "") for question in dict.fromkeys(outside)),
+                aliases=case.answers[1:],
             )
         )
     return made
@@ -101,8 +109,7 @@ def split_examples(
     """
     by_subject: dict[str, list[EditExample]] = {}
     for example in examples:
-        name = (example.edit.subject or example.edit.prompt).casefold()
-        by_subject.setdefault(name, []).append(example)
+        by_subject.setdefault(example.about, []).append(example)
     names = sorted(by_subject)
     random.Random(seed).shuffle(names)
     held: list[EditExample] = []

@@ -41,7 +41,7 @@ class HypernetworkTraining:
     clip: float = 100.0
     """Longest gradient."""
     seed: int = 0
-    """Seed of the drawing."""
+    """Seed of the network's beginning and of the drawing."""
 
     def __post_init__(self) -> None:
         """Check the numbers."""

@@ -16,6 +16,7 @@ from lte_chains.errors import ConfigError
 from lte_chains.evaluation.editors.hypernetwork import HypernetworkConfig, weights_digest
 from lte_chains.evaluation.editors.mend import Mend
 from lte_chains.evaluation.editors.serac import COUNTERFACTUAL, Serac, base_digest, save_serac
+from lte_chains.evaluation.seen import add_subjects
 from lte_chains.local.loading import outdated_names_ignored
 from lte_chains.models import LocalChatModel
 from lte_chains.training.editors.examples import EditExample, digest_of
@@ -100,7 +101,7 @@ def train_mend(
     config: EditorTraining,
 ) -> str:
     """Train MEND or InstructEdit, unless it is there; returns "trained" or "was there"."""
-    editor = kind.untrained(model, config.network)
+    editor = kind.untrained(model, config.network, seed=config.hypernetwork.seed)
     record: dict[str, Any] = {
         "model": model.model_name,
         "weights": weights_digest(editor.matrices),
@@ -123,6 +124,7 @@ def train_mend(
 
     losses = train_hypernetwork(editor, examples, config.hypernetwork, report=tell)
     editor.network.save(folder, {**record, "losses": [asdict(entry) for entry in losses]})
+    add_subjects(out, [example.about for example in examples])
     return "trained"
 
 
@@ -151,6 +153,7 @@ def _train_serac(
     module = train_counterfactual(model, examples, config, report=tell)
     _save_adapter(module, out / COUNTERFACTUAL, model.model_name)
     save_serac(out, classifier=classifier, record=record)
+    add_subjects(out, [example.about for example in examples])
     return "trained"
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from lte_chains.errors import ConfigError, ModelError
-from lte_chains.evaluation.editors.structure import Block, Matrix
+from lte_chains.evaluation.editors.structure import Block, Matrix, row_by_row
 from lte_chains.evaluation.editors.token_rows import Batch
 
 Factors = tuple[torch.Tensor, torch.Tensor]
@@ -88,9 +88,11 @@ class Normaliser(nn.Module):
 class _Layer(nn.Module):
     """A residual layer of low rank that is the identity as long as U is zero."""
 
-    def __init__(self, width: int, rank: int, users: int, *, last: bool) -> None:
+    def __init__(
+        self, width: int, rank: int, users: int, *, last: bool, drawn: torch.Generator
+    ) -> None:
         super().__init__()
-        self.V = nn.Parameter(torch.randn(rank, width))
+        self.V = nn.Parameter(torch.randn(rank, width, generator=drawn))
         self.U = nn.Parameter(torch.zeros(width, rank))
         self.bias = nn.Parameter(torch.zeros(width))
         # Matrices of one shape share the network, and tell themselves apart by these.
@@ -108,13 +110,20 @@ class _Layer(nn.Module):
 class _Net(nn.Module):
     """The network of all matrices of one shape."""
 
-    def __init__(self, d_in: int, d_out: int, users: int, config: HypernetworkConfig) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        users: int,
+        config: HypernetworkConfig,
+        drawn: torch.Generator,
+    ) -> None:
         super().__init__()
+        d_in, d_out = shape
         self.d_in = d_in
         self.x = Normaliser(d_in)
         self.delta = Normaliser(d_out)
         self.layers = nn.ModuleList(
-            _Layer(d_in + d_out, config.rank, users, last=i == config.depth - 1)
+            _Layer(d_in + d_out, config.rank, users, last=i == config.depth - 1, drawn=drawn)
             for i in range(config.depth)
         )
 
@@ -137,20 +146,26 @@ class Hypernetwork(nn.Module):
     """
 
     def __init__(
-        self, shapes: Sequence[tuple[int, int]], config: HypernetworkConfig | None = None
+        self,
+        shapes: Sequence[tuple[int, int]],
+        config: HypernetworkConfig | None = None,
+        *,
+        seed: int = 0,
     ) -> None:
         """Make a network that is the identity.
 
         Args:
             shapes: (d_in, d_out) of each matrix.
             config: Its size.
+            seed: Seed of what training begins with.
         """
         super().__init__()
         self.config = config or HypernetworkConfig()
         self.shapes = [(int(d_in), int(d_out)) for d_in, d_out in shapes]
         counts = {shape: self.shapes.count(shape) for shape in self.shapes}
+        drawn = torch.Generator().manual_seed(seed)
         self.nets = nn.ModuleDict(
-            {_key(shape): _Net(*shape, count, self.config) for shape, count in counts.items()}
+            {_key(shape): _Net(shape, count, self.config, drawn) for shape, count in counts.items()}
         )
         self._users = [self.shapes[:i].count(shape) for i, shape in enumerate(self.shapes)]
         self.rates = nn.Parameter(torch.full((len(self.shapes),), self.config.first_rate))
@@ -220,24 +235,29 @@ def factors_of(module: Any, matrices: Sequence[Matrix], batch: Batch) -> list[li
         matrices: Whose inputs and output gradients are wanted.
         batch: Questions with their targets.
     """
-    read: list[torch.Tensor] = []
-    given: list[torch.Tensor] = []
+    read: dict[int, torch.Tensor] = {}
+    given: dict[int, torch.Tensor] = {}
 
-    def hook(_: Any, inputs: Any, output: torch.Tensor) -> None:
-        read.append(inputs[0].detach())
-        given.append(output)
+    def hook(number: int, inputs: Any, output: torch.Tensor) -> None:
+        read[number] = row_by_row(inputs[0], matrices[number].name).detach()
+        given[number] = output
 
-    handles = [matrix.layer.register_forward_hook(hook) for matrix in matrices]
+    # By number: a model may run its layers in another order than it names them.
+    handles = [
+        matrix.layer.register_forward_hook(lambda _, i, o, number=number: hook(number, i, o))
+        for number, matrix in enumerate(matrices)
+    ]
     # Gradients reach the outputs only if something below them asks for one.
     weights = {m.parameter_name: m.weight.detach().clone().requires_grad_() for m in matrices}
+    numbers = range(len(matrices))
     try:
         loss = batch.losses(batch.logits(module, weights)).sum()
-        deltas = torch.autograd.grad(loss, given)
+        deltas = torch.autograd.grad(loss, [given[number] for number in numbers])
     finally:
         for handle in handles:
             handle.remove()
     return [
-        [_kept(x[row], d[row]) for x, d in zip(read, deltas, strict=True)]
+        [_kept(read[number][row], deltas[number][row]) for number in numbers]
         for row in range(len(batch.ids))
     ]
 

@@ -14,7 +14,7 @@ import torch
 
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError
-from lte_chains.evaluation.editors.structure import Matrix
+from lte_chains.evaluation.editors.structure import Matrix, row_by_row
 from lte_chains.evaluation.editors.token_rows import (
     Batch,
     TokenRow,
@@ -31,6 +31,8 @@ BEGINNINGS = (
     "Somebody wanted to know this. ",
 )
 """What may stand before an edit's prompt, so that its key does not hang on the first words."""
+_AT_ONCE = 32
+"""Rows in one forward pass."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def watched(matrix: Matrix, at: str = "input") -> Iterator[list[torch.Tensor]]:
     seen: list[torch.Tensor] = []
 
     def hook(_: Any, inputs: Any, output: torch.Tensor) -> None:
-        seen.append(inputs[0] if at == "input" else output)
+        seen.append(row_by_row(inputs[0] if at == "input" else output, matrix.name))
 
     handle = matrix.layer.register_forward_hook(hook)
     try:
@@ -72,22 +74,34 @@ def watched(matrix: Matrix, at: str = "input") -> Iterator[list[torch.Tensor]]:
 
 def keys_at(module: Any, matrix: Matrix, located: Sequence[Located]) -> torch.Tensor:
     """Return what the matrix reads at each place, shape (places, d_in)."""
-    batch = Batch.of([one.row for one in located], module.device)
-    with torch.no_grad(), watched(matrix) as seen:
-        batch.logits(module)
-    return _at(seen[0], located).float()
+    found = []
+    for chunk in _chunks(located):
+        batch = Batch.of([one.row for one in chunk], module.device)
+        with torch.no_grad(), watched(matrix) as seen:
+            batch.logits(module)
+        found.append(_at(seen[0], chunk).float())
+    return torch.cat(found)
 
 
 def outputs_at(module: Any, layer: Any, located: Sequence[Located]) -> torch.Tensor:
     """Return what a block or layer gives at each place, shape (places, width)."""
-    seen: list[torch.Tensor] = []
-    handle = layer.register_forward_hook(lambda _m, _i, out: seen.append(tensor_of(out)))
-    try:
-        with torch.no_grad():
-            Batch.of([one.row for one in located], module.device).logits(module)
-    finally:
-        handle.remove()
-    return _at(seen[0], located).float()
+    found: list[torch.Tensor] = []
+    for chunk in _chunks(located):
+        seen: list[torch.Tensor] = []
+        handle = layer.register_forward_hook(lambda _m, _i, out, to=seen: to.append(tensor_of(out)))
+        try:
+            with torch.no_grad():
+                Batch.of([one.row for one in chunk], module.device).logits(module)
+        finally:
+            handle.remove()
+        found.append(_at(seen[0], chunk).float())
+    return torch.cat(found)
+
+
+def _chunks(located: Sequence[Located]) -> Iterator[Sequence[Located]]:
+    """Divide places: the logits of a thousand edits at once would be the largest thing of all."""
+    for start in range(0, len(located), _AT_ONCE):
+        yield located[start : start + _AT_ONCE]
 
 
 def second_moment(

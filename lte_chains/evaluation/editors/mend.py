@@ -80,13 +80,15 @@ class Mend(WeightEditor):
         return cls(model, network, digest=record["weights"])
 
     @classmethod
-    def untrained(cls, model: LocalChatModel, config: HypernetworkConfig | None = None) -> Self:
-        """Put a network at its start around a model, for training."""
+    def untrained(
+        cls, model: LocalChatModel, config: HypernetworkConfig | None = None, *, seed: int = 0
+    ) -> Self:
+        """Put a network at its start, drawn with a seed, around a model, for training."""
         chosen = config or HypernetworkConfig()
         with model.borrowed_module() as module:
             matrices = chosen.choose(find_blocks(module))
             digest = weights_digest(matrices)
-        network = Hypernetwork([(m.d_in, m.d_out) for m in matrices], chosen)
+        network = Hypernetwork([(m.d_in, m.d_out) for m in matrices], chosen, seed=seed)
         return cls(model, network, digest=digest)
 
     def _choose(self, blocks: Sequence[Block]) -> list[Matrix]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from lte_chains.errors import ModelError
 from lte_chains.evaluation.editors.methods import Resources
 from lte_chains.evaluation.editors.settings import Settings, read_settings
 from lte_chains.evaluation.editors.train_cases import train_cases
 from lte_chains.evaluation.runner import ANSWER_TOKENS
+
+if TYPE_CHECKING:
+    from lte_chains.models import LocalChatModel
 
 _ASSETS = Path(__file__).parent.parent.parent / "assets"
 SHIPPED = _ASSETS / "editors"
@@ -37,8 +43,10 @@ def open_resources(
     and stand in where none are given; so do rows for IKE to demonstrate with.
 
     Args:
-        model: The aligned model: a name or path for `load_model`.
-        base: The model before alignment; the model's own unedited view if None.
+        model: The aligned model: a name or path for `load_model`, or the folder of an
+            adapter.
+        base: The model before alignment; if None, the one that the adapter was trained for,
+            or the model's own unedited view.
         editors: A folder of trained editors.
         train_data: Rows that methods may learn from.
         held_out: The file or files that are evaluated on: their subjects are left out of the
@@ -53,15 +61,9 @@ def open_resources(
         ModelError: A model cannot be loaded.
     """
     from lte_chains.embeddings import default_embeddings
-    from lte_chains.models import load_model
     from lte_chains.scope.default import named_gate
 
-    aligned = load_model(model, max_new_tokens=ANSWER_TOKENS, batch_size=32)
-    unaligned = (
-        aligned.unedited or aligned
-        if base is None
-        else load_model(base, max_new_tokens=ANSWER_TOKENS, batch_size=32)
-    )
+    aligned, unaligned = _models(model, base)
     shipped = SHIPPED if unaligned.model_name == SHIPPED_FOR else None
     judged = [held_out] if isinstance(held_out, Path) else list(held_out or ())
     return Resources(
@@ -87,6 +89,36 @@ def open_resources(
             k=k,
         ),
     )
+
+
+def _models(model: str, base: str | None) -> tuple[LocalChatModel, LocalChatModel]:
+    """Load the aligned model and the one before."""
+    from lte_chains.models import load_model
+
+    load = partial(load_model, max_new_tokens=ANSWER_TOKENS, batch_size=32)
+    if (record := Path(model) / "adapter_config.json").is_file():
+        trained_for = base or base_of_adapter(record)
+        # Loaded twice: weights behind an adapter cannot be edited.
+        return load(trained_for, adapter=model), load(trained_for)
+    aligned = load(model)
+    if base is not None:
+        return aligned, load(base)
+    return aligned, aligned.unedited or aligned
+
+
+def base_of_adapter(record: Path) -> str:
+    """Return which model an adapter was trained for, by its ``adapter_config.json``.
+
+    Raises:
+        ModelError: The file does not say.
+    """
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{record} does not say which model it is for: {error}") from error
+    if not isinstance(found, str) or not found:
+        raise ModelError(f"{record} does not say which model it is for: give it (--base)")
+    return found
 
 
 def _settings(given: Path | None, shipped: Path | None) -> Settings:

@@ -49,8 +49,9 @@ class ScopeClassifier:
     ) -> npt.NDArray[np.float32]:
         """Return how likely each question is about each edit, shape (questions, edits)."""
         e, q = edits @ self.projection.T, questions @ self.projection.T
-        apart = ((q[:, None, :] - e[None, :, :]) ** 2).sum(axis=-1)
-        return np.asarray(np.exp(-apart), np.float32)
+        # Question by question: all differences at once would be questions x edits x dimensions.
+        apart = [((one - e) ** 2).sum(axis=-1) for one in q]
+        return np.asarray(np.exp(-np.reshape(apart, (len(q), len(e)))), np.float32)
 
 
 class Serac:

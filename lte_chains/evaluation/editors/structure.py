@@ -278,3 +278,22 @@ def at_depth(blocks: Sequence[Block], layer: int | None, depth: float) -> Block:
     """
     place = layer if layer is not None else round(depth * (len(blocks) - 1))
     return pick_blocks(blocks, [place])[0]
+
+
+def row_by_row(hidden: torch.Tensor, name: str) -> torch.Tensor:
+    """Return what a layer reads or gives, if it is kept row by row: (rows, width, numbers).
+
+    Args:
+        hidden: What it reads or gives.
+        name: The layer's path in the model.
+
+    Raises:
+        UneditableModelError: All rows are one, as in OPT: a place in a row cannot be told.
+    """
+    if hidden.dim() != 3:
+        raise UneditableModelError(
+            f"{name} reads the tokens of all rows as one list of {len(hidden):,}, so that no "
+            "subject's place can be found: use ft-l, ft-m or lora, or a method that edits the "
+            "prompt: lte, ice or ike"
+        )
+    return hidden

@@ -44,9 +44,11 @@ def _own_texts(model: LocalChatModel) -> list[TokenRow]:
     with model.borrowed_module() as module:
         opening = opening or [int(module.config.bos_token_id or 0)]
         ids = torch.tensor([opening] * _OWN_TEXTS, device=module.device)
+        # The last token is drawn, but not read.
+        room = (model.weights.decoder.context_length or _OWN_TOKENS + len(opening)) - len(opening)
         cache = None
         fed = ids
-        for _ in range(_OWN_TOKENS):
+        for _ in range(min(_OWN_TOKENS, room)):
             output = module(input_ids=fed, past_key_values=cache, use_cache=True)
             cache = output.past_key_values
             chances = output.logits[:, -1].float().cpu().softmax(dim=-1)

@@ -8,11 +8,12 @@ import shutil
 
 import pytest
 
+from lte_chains.errors import ModelError
 from lte_chains.evaluation.editors import METHODS, make_editor
 from lte_chains.evaluation.editors.opening import DEMONSTRATIONS, open_resources
 from lte_chains.evaluation.editors.serac import base_digest
 from lte_chains.models import load_model
-from tests.tiny_models import tiny_llama
+from tests.tiny_models import tiny_adapter, tiny_llama
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,20 @@ def test_another_model_has_the_methods_own_settings_and_no_trained_editors():
     assert given.settings == {}
     assert given.trained is None
     assert make_editor("ike", given).demonstrations == 32
+
+
+def test_an_adapter_is_opened_over_the_model_that_it_was_trained_for():
+    given = open_resources(str(tiny_adapter()))
+    assert given.model.weights.decoder.has_adapter
+    assert given.base.model_name == str(tiny_llama())
+    for method in ("lte", "ft-m"):
+        make_editor(method, given)
+
+
+def test_an_adapter_of_an_unnamed_model_is_refused_with_the_way_out(tmp_path):
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": null}')
+    with pytest.raises(ModelError, match=r"does not say which model it is for.*--base"):
+        open_resources(str(tmp_path))
 
 
 def test_no_demonstration_is_about_what_is_evaluated_on(tmp_path):

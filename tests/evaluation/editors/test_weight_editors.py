@@ -7,12 +7,16 @@ import torch
 
 from lte_chains.edit import Edit
 from lte_chains.errors import ConfigError
-from lte_chains.evaluation.editors import value_search
+from lte_chains.evaluation.editors import keys, value_search
 from lte_chains.evaluation.editors.base import EditTooLongError
 from lte_chains.evaluation.editors.fine_tuning import FineTuningConfig
 from lte_chains.evaluation.editors.ft_l import FtL
 from lte_chains.evaluation.editors.ft_m import FtM
-from lte_chains.evaluation.editors.hypernetwork import HypernetworkConfig, weights_digest
+from lte_chains.evaluation.editors.hypernetwork import (
+    HypernetworkConfig,
+    factors_of,
+    weights_digest,
+)
 from lte_chains.evaluation.editors.instruct_edit import InstructEdit
 from lte_chains.evaluation.editors.keys import keys_at, locate
 from lte_chains.evaluation.editors.lora import Lora, LoraConfig
@@ -26,7 +30,7 @@ from lte_chains.evaluation.editors.value_search import Tails, ValueSearch
 from lte_chains.evaluation.editors.weights import opened
 from lte_chains.models import load_model
 from tests.evaluation.editors.models import BUILDS, EDITS, TEXTS, fresh, state
-from tests.tiny_models import tiny_adapter, tiny_llama
+from tests.tiny_models import save_llama, tiny_adapter, tiny_llama
 
 # A random model has no use for beginnings: each gives another key.
 _PLACE = {"search": ValueSearch(steps=12, learning_rate=0.1), "beginnings": ("",)}
@@ -322,3 +326,55 @@ def test_texts_for_the_keys_may_be_left_to_the_model(folder):
     assert changed == {editor.matrices[0].parameter_name}
     assert bool(editor.matrices[0].weight.isfinite().all())
     assert key_texts(model, None) == key_texts(model, None)  # the same texts every time
+
+
+def test_texts_that_the_model_writes_itself_fit_into_its_context(tmp_path):
+    model = load_model(save_llama(tmp_path, context=24), max_new_tokens=4)
+    assert {len(row.ids) for row in key_texts(model, None)} == {24}
+
+
+def test_keys_of_many_edits_are_those_of_each(folder, monkeypatch):
+    model = fresh("llama", folder)
+    located = [one for edit in EDITS for one in locate(model, edit, ("", "Yes. "))]
+    matrix = MAKERS["rome"](model).matrices[0]
+    with opened(model) as module:
+        whole = keys_at(module, matrix, located)
+        monkeypatch.setattr(keys, "_AT_ONCE", 2)
+        assert torch.allclose(keys_at(module, matrix, located), whole, atol=1e-5)
+
+
+class _Flat(torch.nn.Module):
+    """A layer that gets the tokens of all rows as one list, as OPT's feed-forward layers do."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, hidden):
+        return self.inner(hidden.reshape(-1, hidden.shape[-1])).reshape(hidden.shape)
+
+
+@pytest.mark.parametrize("method", ["rome", "memit", "mend"])
+def test_a_model_that_mixes_the_rows_of_a_batch_is_refused_by_its_layer(method, folder):
+    model = fresh("llama", folder)
+    with model.borrowed_module() as module:
+        for block in module.model.layers:
+            block.mlp = _Flat(block.mlp)
+    editor = MAKERS[method](model)
+    before = state(model)
+    with pytest.raises(UneditableModelError, match=r"mlp\.inner\..*_proj reads .* as one list"):
+        editor.edit(EDITS[:1])
+    assert not _changed(before, state(model))
+
+
+def test_factors_belong_to_their_matrix_whatever_the_order(folder):
+    model = fresh("llama", folder)
+    editor = MAKERS["mend"](model)
+    rows = editor.rows(EDITS[:1])
+    with opened(model) as module:
+        batch = Batch.of(rows, module.device)
+        [there] = factors_of(module, editor.matrices, batch)
+        [back] = factors_of(module, editor.matrices[::-1], batch)
+    for (x, delta), (other_x, other_delta) in zip(there, back[::-1], strict=True):
+        assert torch.equal(x, other_x)
+        assert torch.equal(delta, other_delta)

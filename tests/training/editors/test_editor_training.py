@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from lte_chains.cases import parse_case
@@ -17,6 +19,7 @@ from lte_chains.evaluation.editors.hypernetwork import HypernetworkConfig
 from lte_chains.evaluation.editors.instructions import TASKS, instructed
 from lte_chains.evaluation.editors.mend import Mend
 from lte_chains.evaluation.editors.nearest import Nearest
+from lte_chains.evaluation.seen import digest_of_subject, seen_in
 from lte_chains.models import load_model
 from lte_chains.training.editors.examples import (
     EditExample,
@@ -29,7 +32,12 @@ from lte_chains.training.editors.hypernetworks import HypernetworkTraining, trai
 from lte_chains.training.editors.sentiment import sentiment_examples
 from lte_chains.training.editors.serac import SeracTraining, train_classifier
 from lte_chains.training.editors.train import EditorTraining, train_editors
-from lte_chains.training.instruct_edit import InstructEditConfig, train_instruct_edit
+from lte_chains.training.instruct_edit import (
+    InstructEditConfig,
+    judge_edits,
+    split_tasks,
+    train_instruct_edit,
+)
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 from tests.tiny_models import save_llama
 
@@ -101,6 +109,44 @@ def test_no_subject_is_both_trained_on_and_judged_by(examples):
     assert digest_of(train) != digest_of(dev)
 
 
+def test_no_subject_is_trained_on_in_one_task_and_judged_by_in_another():
+    names = [f"Acme {number}" for number in range(40)]
+    rows = [{"subject": n.upper(), "prompt": f"{n} is", "target_new": "x"} for n in names]
+    tasks = {
+        "recent": examples_of(map(parse_case, rows), task="recent"),
+        "sentiment": sentiment_examples(names[:20]),
+        "factual": examples_of(CASES, task="factual"),
+    }
+    config = InstructEditConfig(held_out="factual", dev_rows=5, train_rows=30)
+    learnt, judged = split_tasks(tasks, config)
+    about = {example.about for examples in judged.values() for example in examples}
+    assert {task: len(examples) for task, examples in judged.items()} == dict.fromkeys(tasks, 5)
+    assert learnt.keys() == {"recent", "sentiment"}
+    assert not {example.about for examples in learnt.values() for example in examples} & about
+
+
+def test_another_name_of_the_target_is_a_right_answer(model):
+    row = {"prompt": "The CEO of Acme is", "target_new": ["Jane Doe", "J. Doe"]}
+    [example, _] = examples_of([parse_case(row), CASES[1]], task="recent")
+    assert example.aliases == ("J. Doe",)
+    [plain] = judge_edits(Mend.untrained(model, SMALL.network), [example])
+    said = model.invoke(example.edit.prompt).text
+    named = replace(example, aliases=(said,))
+    editor = Mend.untrained(model, HypernetworkConfig(rank=4, blocks=1, first_rate=0.0))
+    assert judge_edits(editor, [named])[0]["edit_success"] == 1.0
+    assert plain["edit_success"] == 0.0
+
+
+def test_a_network_begins_as_its_seed_says(model):
+    def begun(seed):
+        torch.rand(3)  # whatever was drawn before
+        network = Mend.untrained(model, SMALL.network, seed=seed).network
+        return torch.cat([value.flatten() for value in network.parameters()])
+
+    assert torch.equal(begun(0), begun(0))
+    assert not torch.equal(begun(0), begun(1))
+
+
 def test_opinions_come_in_several_wordings_and_leave_other_topics_alone():
     first = sentiment_examples(["tea", "rain"])[0]
     assert all("tea" in question for question in first.questions)
@@ -144,6 +190,7 @@ def test_editors_are_trained_into_a_folder_once_and_read_from_it(model, examples
     given = {"embeddings": _Words(), "config": SMALL}
     done = train_editors(model, examples, tmp_path, **given)
     assert done == {"mend": "trained", "serac": "trained"}
+    assert seen_in(tmp_path) == {digest_of_subject(name) for name in NAMES}
     again = train_editors(model, examples, tmp_path, **given)
     assert again == {"mend": "was there", "serac": "was there"}
     fewer = train_editors(model, examples[:4], tmp_path, names=["mend"], **given)
