@@ -148,11 +148,35 @@ def compare_decay(
     settings = _settings(files, resources, config, rows=len(cases), texts=texts)
     log = ResultsLog(None if results is None else results / "decay.jsonl", settings)
     notes = told_notes_on_seen(cases, resources, names)
+    before = _measure_all(names, cases, resources, config, texts=texts, log=log)
+    return {
+        **settings,
+        "asked": len(spread(len(cases), config.asked)),
+        "cut": [checkpoint for checkpoint in config.checkpoints if checkpoint > len(cases)],
+        "superseded": superseded([case.edit for case in cases]),
+        "notes": notes,
+        "original": before,
+        "methods": {
+            name: {"title": METHODS[name].title, "curve": curve_of(log.of(name))} for name in names
+        },
+        **environment(),
+    }
+
+
+def _measure_all(
+    names: Sequence[str],
+    cases: Sequence[Case],
+    resources: Resources,
+    config: DecayConfig,
+    *,
+    texts: Sequence[str],
+    log: ResultsLog,
+) -> dict[str, Any]:
+    """Put what the log has not yet into it; returns what the original model can do."""
     plan = plan_of(len(cases), config.checkpoints, config.asked)
     base, judged = Unedited(resources.base), ComparisonConfig(fluency_rows=0)
     facts = known_facts(base, _facts(cases))
     facts = [facts[place] for place in spread(len(facts), _MOST_FACTS)]
-    before = {"facts": len(facts), **_ability(resources, [], texts, base, "weights")}
     questioned = [cases[row] for row in _questioned(plan, config)]
     original = ask(base, questioned, batch_size=judged.batch_size)
     _measure_missing(
@@ -162,19 +186,7 @@ def compare_decay(
         partial(_ability, resources, facts, texts),
         log,
     )
-    curves = {
-        name: {"title": METHODS[name].title, "curve": curve_of(log.of(name))} for name in names
-    }
-    return {
-        **settings,
-        "asked": len(spread(len(cases), config.asked)),
-        "cut": [checkpoint for checkpoint in config.checkpoints if checkpoint > len(cases)],
-        "superseded": superseded([case.edit for case in cases]),
-        "notes": notes,
-        "original": before,
-        "methods": curves,
-        **environment(),
-    }
+    return {"facts": len(facts), **_ability(resources, [], texts, base, "weights")}
 
 
 def curve_of(points: Sequence[Row], seed: int = 0) -> list[dict[str, Any]]:
