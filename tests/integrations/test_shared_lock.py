@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from lte_chains.integrations.shared_lock import SharedLock
+from lte_chains.integrations.vector_stores.shared_lock import SharedLock
 
 
 def test_readers_are_inside_together() -> None:

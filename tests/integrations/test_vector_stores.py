@@ -16,8 +16,8 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 from lte_chains import Edit, EditMemory
 from lte_chains.errors import ConfigError, EmbeddingError, StoreError, UnknownEditError
-from lte_chains.integrations.vector_carrier import VectorCarrier
 from lte_chains.integrations.vector_stores import VectorStoreBridge
+from lte_chains.integrations.vector_stores.carrier import VectorCarrier
 from lte_chains.wordings import wordings
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 from tests.fakes_llm import EDIT, QUESTION

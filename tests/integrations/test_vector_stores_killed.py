@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lte_chains import Edit, EditMemory
-from lte_chains.integrations.vector_carrier import VectorCarrier
 from lte_chains.integrations.vector_stores import VectorStoreBridge
+from lte_chains.integrations.vector_stores.carrier import VectorCarrier
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 DIM = 64
@@ -41,20 +41,20 @@ ENGINES = {
 CHILD = """
 import os, signal, sys
 from lte_chains import Edit, EditMemory
-from lte_chains.integrations import vector_stores
+from lte_chains.integrations.vector_stores import bridge
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
-store = vector_stores.VectorStoreBridge(ledger, make)
+store = bridge.VectorStoreBridge(ledger, make)
 memory = EditMemory(store, embeddings=BagOfWordsEmbeddings(dim=64))
 memory.add_edits([Edit(prompt=f"Fact {n} is", target_new="old", id=f"e{n}") for n in range(8)])
 assert len(memory.search_edits("Fact 1 is", 20)) == 8
 memory.add_edits([Edit(prompt=f"Fact {n} is", target_new="new", id=f"e{n}") for n in range(4, 12)])
 memory.retract(["e0", "e1"])
 
-Engine = vector_stores._Engine
+Engine = bridge._Engine
 write, writes = Engine._write, []
 
 def half(self, stale, new):
@@ -83,7 +83,7 @@ match point:
     case "in the middle of a batch":
         Engine._write = half
     case "between two batches":
-        vector_stores._BATCH = 3
+        bridge._BATCH = 3
         Engine._write = first_only
     case "before the mark":
         Engine.note = die
@@ -98,7 +98,7 @@ POINTS = [line.partition('"')[2][:-2] for line in CHILD.splitlines() if "case " 
 
 AFTER = """
 from lte_chains import Edit, EditMemory
-from lte_chains.integrations.vector_carrier import VectorCarrier
+from lte_chains.integrations.vector_stores.carrier import VectorCarrier
 from lte_chains.integrations.vector_stores import VectorStoreBridge
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 

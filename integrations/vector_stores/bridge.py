@@ -23,8 +23,8 @@ from langchain_core.vectorstores import VectorStore
 
 from lte_chains.edit import MAX_ALIASES, Edit
 from lte_chains.errors import ConfigError, StoreError
-from lte_chains.integrations.shared_lock import SharedLock
-from lte_chains.integrations.vector_carrier import VectorCarrier, spelled
+from lte_chains.integrations.vector_stores.carrier import VectorCarrier, spelled
+from lte_chains.integrations.vector_stores.shared_lock import SharedLock
 from lte_chains.store.base import HistoryEntry, Vectors, VectorSpace, check_space
 from lte_chains.store.sqlite import SQLiteStore
 from lte_chains.wordings import wordings
@@ -32,8 +32,6 @@ from lte_chains.wordings import wordings
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-__all__ = ["VectorStoreBridge"]
 
 MakeEngine = Callable[[str, Embeddings], VectorStore]
 """Makes, or opens, the engine for a namespace. It must embed with what it is given."""
