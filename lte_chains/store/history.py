@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from lte_chains.store.base import HistoryEntry
-from lte_chains.store.rows import decode, moment_of
+from lte_chains.store.rows import decode, lacks_a_column, moment_of
 from lte_chains.store.schema import ROOM
 
 _SAID_OF_VERSION = "CASE v.proposed WHEN 1 THEN 'propose' ELSE 'add' END AS action"
@@ -71,7 +71,10 @@ def history(
     """Return what happened after a revision, oldest first: to one edit, or to all."""
     statement = _HISTORY if id_ is None else _HISTORY_OF_ONE
     rows = connection.execute(statement, {"namespace": namespace, "since": since, "id": id_})
-    return [_entry(row) for row in rows.fetchall()]
+    try:
+        return [_entry(row) for row in rows.fetchall()]
+    except IndexError as error:
+        raise lacks_a_column(error) from error
 
 
 def _entry(row: sqlite3.Row) -> HistoryEntry:

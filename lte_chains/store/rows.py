@@ -89,9 +89,21 @@ def decode(row: sqlite3.Row | Mapping[str, Any]) -> Edit:
     """Return the edit of a row of the versions table.
 
     Raises:
-        StoreError: The row is damaged.
+        StoreError: The row is damaged, or its table.
     """
-    return decode_values([row[name] for name in EDIT_COLUMNS], row["namespace"])
+    try:
+        values, namespace = [row[name] for name in EDIT_COLUMNS], row["namespace"]
+    except (IndexError, KeyError) as error:
+        raise lacks_a_column(error) from error
+    return decode_values(values, namespace)
+
+
+def lacks_a_column(error: Exception) -> StoreError:
+    """Return the error for a table whose columns are not those that were made."""
+    return StoreError(
+        f"a table of the memory lacks a column ({error}), so the file is damaged: restore the "
+        "memory from a backup, or see what else is with lte-chains doctor"
+    )
 
 
 def decode_values(values: Sequence[Any], namespace: str | None) -> Edit:

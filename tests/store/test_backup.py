@@ -380,3 +380,20 @@ def test_damaged_rows_are_a_plain_error(path: Path, damage: str) -> None:
 
     with pytest.raises(StoreError, match=r"damaged|UTF-8"):
         read()
+
+
+@pytest.mark.parametrize("column", ["source", "aliases", "digest", "metadata"])
+def test_a_table_that_lacks_a_column_is_a_plain_error(path: Path, column: str) -> None:
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(f"ALTER TABLE versions RENAME COLUMN {column} TO {column}x")
+    connection.close()
+
+    def read(what: str) -> None:
+        with open_memory(path) as memory:
+            getattr(memory, what)()
+
+    for what in ("edits", "history") if column != "digest" else ("history",):
+        with pytest.raises(StoreError, match="column"):
+            read(what)
