@@ -5,7 +5,7 @@ Source: ROME (arXiv 2202.05262), section 3.1, and MEMIT (arXiv 2210.07229), sect
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -57,51 +57,48 @@ def locate(model: LocalChatModel, edit: Edit, beginnings: Sequence[str]) -> list
     return found
 
 
+def keys_at(module: Any, matrix: Matrix, located: Sequence[Located]) -> torch.Tensor:
+    """Return what the matrix reads at each place, shape (places, d_in)."""
+    return _read_at(module, matrix.layer, _keys_of(matrix), located)
+
+
+def outputs_at(module: Any, layer: Any, located: Sequence[Located]) -> torch.Tensor:
+    """Return what a block or layer gives at each place, shape (places, width)."""
+    return _read_at(module, layer, lambda _, output: tensor_of(output), located)
+
+
+_Read = Callable[[Any, Any], torch.Tensor]
+"""Takes the hidden states that are wanted from what a layer is given and what it gives."""
+
+
+def _keys_of(matrix: Matrix) -> _Read:
+    return lambda inputs, _: row_by_row(inputs[0], matrix.name)
+
+
 @contextmanager
-def watched(matrix: Matrix, at: str = "input") -> Iterator[list[torch.Tensor]]:
-    """Collect what a layer reads ("input") or writes ("output"), call by call."""
+def _watched(layer: Any, read: _Read) -> Iterator[list[torch.Tensor]]:
+    """Collect what is read from a layer, call by call."""
     seen: list[torch.Tensor] = []
-
-    def hook(_: Any, inputs: Any, output: torch.Tensor) -> None:
-        seen.append(row_by_row(inputs[0] if at == "input" else output, matrix.name))
-
-    handle = matrix.layer.register_forward_hook(hook)
+    handle = layer.register_forward_hook(
+        lambda _, inputs, output: seen.append(read(inputs, output))
+    )
     try:
         yield seen
     finally:
         handle.remove()
 
 
-def keys_at(module: Any, matrix: Matrix, located: Sequence[Located]) -> torch.Tensor:
-    """Return what the matrix reads at each place, shape (places, d_in)."""
+def _read_at(module: Any, layer: Any, read: _Read, located: Sequence[Located]) -> torch.Tensor:
+    """Return what is read from a layer at each place, shape (places, numbers)."""
     found = []
-    for chunk in _chunks(located):
+    # In groups: the logits of a thousand edits at once would be the largest thing of all.
+    for start in range(0, len(located), _AT_ONCE):
+        chunk = located[start : start + _AT_ONCE]
         batch = Batch.of([one.row for one in chunk], module.device)
-        with torch.no_grad(), watched(matrix) as seen:
+        with torch.no_grad(), _watched(layer, read) as seen:
             batch.logits(module)
         found.append(_at(seen[0], chunk).float())
     return torch.cat(found)
-
-
-def outputs_at(module: Any, layer: Any, located: Sequence[Located]) -> torch.Tensor:
-    """Return what a block or layer gives at each place, shape (places, width)."""
-    found: list[torch.Tensor] = []
-    for chunk in _chunks(located):
-        seen: list[torch.Tensor] = []
-        handle = layer.register_forward_hook(lambda _m, _i, out, to=seen: to.append(tensor_of(out)))
-        try:
-            with torch.no_grad():
-                Batch.of([one.row for one in chunk], module.device).logits(module)
-        finally:
-            handle.remove()
-        found.append(_at(seen[0], chunk).float())
-    return torch.cat(found)
-
-
-def _chunks(located: Sequence[Located]) -> Iterator[Sequence[Located]]:
-    """Divide places: the logits of a thousand edits at once would be the largest thing of all."""
-    for start in range(0, len(located), _AT_ONCE):
-        yield located[start : start + _AT_ONCE]
 
 
 def second_moment(
@@ -122,7 +119,7 @@ def second_moment(
     ordered = sorted(rows, key=lambda row: len(row.ids))
     for start in range(0, len(ordered), batch_size):
         batch = Batch.of(ordered[start : start + batch_size], module.device)
-        with torch.no_grad(), watched(matrix) as seen:
+        with torch.no_grad(), _watched(matrix.layer, _keys_of(matrix)) as seen:
             batch.logits(module)
         keys = seen[0][batch.mask.bool()].float()
         total += keys.T @ keys
