@@ -71,8 +71,9 @@ def superseded_note(count: int) -> str:
     return f". {count} rows are edited otherwise by later ones, and judged by their own target"
 
 
-def markdown(tables: Sequence[Table], made: Mapping[str, Any]) -> str:
-    """Return tables as Markdown, below them how they were made, and above them its notes."""
+def markdown(tables: Sequence[Table], report: Mapping[str, Any]) -> str:
+    """Return a report's tables as Markdown, above them its notes, below how they were made."""
+    made = {key: value for key, value in report.items() if key != "methods"}
     parts = [f"> {note}" for note in made.get("notes", ())]
     for title, columns, rows in tables:
         lines = [f"### {title}", "", _line(columns), _line(["---"] * len(columns))]

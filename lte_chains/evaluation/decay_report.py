@@ -65,8 +65,7 @@ def decay_tables(report: Report) -> list[Table]:
 
 def decay_markdown(report: Report) -> str:
     """Return the tables as Markdown, and below them how they were made."""
-    made = {key: value for key, value in report.items() if key != "methods"}
-    return markdown(decay_tables(report), made)
+    return markdown(decay_tables(report), report)
 
 
 def write_decay(report: Report, folder: Path) -> list[Path]:

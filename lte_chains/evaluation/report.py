@@ -118,8 +118,7 @@ def to_markdown(report: Report) -> str:
         >>> text.splitlines()[0]
         '### Generated answers: 0 rows, single, x edited'
     """
-    made = {key: value for key, value in report.items() if key != "methods"}
-    return markdown(comparison_tables(report), made)
+    return markdown(comparison_tables(report), report)
 
 
 def write_report(report: Report, folder: Path) -> list[Path]:
