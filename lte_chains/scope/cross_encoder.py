@@ -18,7 +18,7 @@ from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError, MissingExtraError
 from lte_chains.scope.calibration import MISS_WEIGHT, Calibration, fit, least_cost
 from lte_chains.scope.settings import Decision, GateSettings, embedder_name, read_json
-from lte_chains.scope.similarity import best_cosines
+from lte_chains.scope.similarity import best_cosines, with_edits
 
 if TYPE_CHECKING:
     from lte_chains.memory import EditMemory
@@ -202,8 +202,7 @@ class CrossEncoderGate:
         name = embedder_name(memory.fingerprint)
         own = self._given[1]
         start = self.calibration if own else self._settings.for_embedder(name).calibration
-        edits = memory.get_edits([id_ for _, id_ in in_scope])
-        right = [(question, edit) for (question, _), edit in zip(in_scope, edits, strict=True)]
+        right = with_edits(memory, in_scope)
         wrong = [
             [(question, match.edit) for match in memory.search_edits(question, CANDIDATES)]
             for question in out_of_scope

@@ -120,10 +120,8 @@ class SimilarityGate:
             >>> 0 < gate.threshold < 1
             True
         """
-        edits = memory.get_edits([id_ for _, id_ in in_scope])
-        pairs = [(question, edit) for (question, _), edit in zip(in_scope, edits, strict=True)]
         nearest = [memory.search_edits(question, 1) for question in out_of_scope]
-        right = best_cosines(memory, pairs)
+        right = best_cosines(memory, with_edits(memory, in_scope))
         wrong = [max((match.score for match in found), default=0.0) for found in nearest]
         # Opposite texts have cosines below 0: as far from each other as strange ones.
         positive = [[max(cosine, 0.0) for cosine in own] for own in (right, wrong)]
@@ -153,6 +151,16 @@ def threshold_for(fingerprint: str) -> float:
         UNCALIBRATED_THRESHOLD,
     )
     return UNCALIBRATED_THRESHOLD
+
+
+def with_edits(memory: EditMemory, in_scope: Sequence[tuple[str, str]]) -> list[tuple[str, Edit]]:
+    """Return questions with their edits in the place of these edits' ids.
+
+    Raises:
+        UnknownEditError: The memory has no such live edit.
+    """
+    edits = memory.get_edits([id_ for _, id_ in in_scope])
+    return [(question, edit) for (question, _), edit in zip(in_scope, edits, strict=True)]
 
 
 def best_cosines(memory: EditMemory, pairs: Sequence[tuple[str, Edit]]) -> list[float]:
