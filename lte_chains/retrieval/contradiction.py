@@ -72,7 +72,7 @@ _OLD_KEYS = ("old_values", "ground_truth", "target_old", "target_true")
 
 @dataclass(frozen=True)
 class ContradictionRules:
-    """How close a sentence must be to an edit whose old value is not known; cosines."""
+    """How close a sentence must be to an edit of which it states no known old value; cosines."""
 
     said: float = 0.7
     """Of the words around the subject, with what the edit says of it; the nearest count."""
@@ -139,7 +139,7 @@ def contradictions(
         documents: What was retrieved; only their text is read.
         edits: The edits that are in scope; instructions contradict nothing, nor do
             edits that add a value.
-        rules: How close a sentence must be where no old value is known.
+        rules: How close a sentence must be that states no old value that is known.
         old_values: Says what held before.
         at: The moment of which all is asked; what an edit says that has no
             `valid_from` holds from then on. Now if None.
@@ -147,12 +147,12 @@ def contradictions(
     now = datetime.now(UTC) if at is None else at
     found: list[list[Contradiction]] = [[] for _ in documents]
     unsure: list[_Suspect] = []
-    for place, document in enumerate(documents):
-        for edit in edits:
-            if edit.instruction is not None or is_many_valued(edit):
-                continue
-            old = old_values(edit)
-            past = partial(tells_past, edit=edit, now=now, old_values=old)
+    for edit in edits:
+        if edit.instruction is not None or is_many_valued(edit):
+            continue
+        old = old_values(edit)
+        past = partial(tells_past, edit=edit, now=now, old_values=old)
+        for place, document in enumerate(documents):
             if not subject_names(edit):
                 told = _telling(document.page_content, edit, old)
                 found[place] += [Contradiction(edit, said) for said in told if not past(said)]

@@ -83,7 +83,7 @@ class EditAwareRetriever(ConfiguredRetriever):
     k: int | None = None
     """Most documents in all, edits included, the edits first; None sets no limit."""
     rules: ContradictionRules = Field(default_factory=ContradictionRules)
-    """How close a sentence must be to an edit whose old value is not known."""
+    """How close a sentence must be to an edit of which it states no known old value."""
     old_values: OldValues = Field(default=known_old_values, exclude=True)
     """Says what held before an edit; by default what its metadata tell."""
 
