@@ -100,7 +100,8 @@ def compare_methods(
         resources: The models, and what methods need besides.
         config: What is compared; every method on single edits if None.
         results: A folder for the rows' results: a run that was interrupted goes on
-            from them. Without one they are kept in memory.
+            from them, and so does one of more methods or, where edits stand alone, of
+            more rows. Without one they are kept in memory.
 
     Returns:
         The report: see `summarise` for the figures of each method.
@@ -116,7 +117,9 @@ def compare_methods(
     cases = read_case_file(data, limit=config.limit)
     methods = check_methods(list(config.methods))
     require_one_tokenizer(resources)
-    settings = _settings(data, resources, config, rows=len(cases))
+    settings = _settings(data, resources, config)
+    if not config.regime.alone:  # a row among others depends on how many they are
+        settings["rows"] = len(cases)
     log = ResultsLog(None if results is None else results / "rows.jsonl", settings)
     notes = told_notes_on_seen(cases, resources, methods)
     base = Unedited(resources.base)
@@ -127,7 +130,11 @@ def compare_methods(
         prepared = _edit_and_ask_all(cases, resources, original, config, editors, log, progress)
     figures = {
         name: {
-            **summarise(log.of(name), log.of(REFERENCE) if name != REFERENCE else [], config.seed),
+            **summarise(
+                log.of(name, first=len(cases)),
+                log.of(REFERENCE, first=len(cases)) if name != REFERENCE else [],
+                config.seed,
+            ),
             "title": METHODS[name].title,
             "parameters_touched": editors[name].parameters_touched,
             "prepare_seconds": round(prepared[name], 3),
@@ -137,6 +144,7 @@ def compare_methods(
     before = {"fluency": mean(_fluency(base, cases[: config.fluency_rows]))}
     return {
         **settings,
+        "rows": len(cases),
         "superseded": sum(
             superseded([case.edit for case in group]) for group in config.regime.groups(cases)
         ),
@@ -273,7 +281,7 @@ def _edit_and_ask_all(
     bars = {}
     tasks: list[Task] = []
     for name in editors:
-        there = log.done(name)
+        there = {int(row["row"]) for row in log.of(name, first=len(cases))}
         title = METHODS[name].title
         bars[name] = progress.add_task(title, total=len(cases), completed=len(there))
         groups = config.regime.groups(list(enumerate(cases)))
@@ -333,13 +341,12 @@ def _fluency(base: Editor, cases: Sequence[Case]) -> list[float]:
 
 
 def _settings(
-    data: str | Path, resources: Resources, config: ComparisonConfig, *, rows: int
+    data: str | Path, resources: Resources, config: ComparisonConfig
 ) -> dict[str, Any]:
-    """Return what the rows' results depend on; the methods may grow from run to run."""
+    """Return what each row's results depend on; methods and rows may grow from run to run."""
     return {
         "data": str(data),
         "content": digest_of_files([data]),
-        "rows": rows,
         **identity_of(resources),
         "regime": str(config.regime),
         "seed": config.seed,

@@ -56,6 +56,11 @@ class Regime:
         """Write the regime as `parse` reads it."""
         return self.kind if self.kind == "single" else f"{self.kind}:{self.size}"
 
+    @property
+    def alone(self) -> bool:
+        """Whether each edit is the only one in the model."""
+        return self.size == 1
+
     def groups(self, items: Sequence[_Item]) -> list[list[_Item]]:
         """Divide rows into those that are in the model together, in their order."""
         return [list(items[at : at + self.size]) for at in range(0, len(items), self.size)]

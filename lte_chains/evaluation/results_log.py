@@ -59,9 +59,11 @@ class ResultsLog:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write("".join(f"{json.dumps(row)}\n" for row in rows))
 
-    def of(self, method: str) -> list[Row]:
-        """Return a method's rows, in the order of the data."""
-        return sorted((r for r in self.rows if r["method"] == method), key=lambda r: int(r["row"]))
+    def of(self, method: str, *, first: int | None = None) -> list[Row]:
+        """Return a method's rows in the order of the data; those of the data's first only."""
+        rows = [row for (name, _), row in self._rows.items() if name == method]
+        rows.sort(key=lambda row: int(row["row"]))
+        return [row for row in rows if first is None or int(row["row"]) < first]
 
     def done(self, method: str) -> set[int]:
         """Return the numbers of the rows that a method has done."""

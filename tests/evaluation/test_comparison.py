@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -184,7 +185,7 @@ def test_a_method_can_be_added_to_results_that_are_there(base, data, tmp_path):
     compare_methods(data, _resources(base), _config("lte"), results=tmp_path)
     report = compare_methods(data, _resources(base), _config("lte", "ft-l"), results=tmp_path)
     assert report["methods"]["ft-l"]["difference"]["edit_success"]["rows"] == 3
-    with pytest.raises(ConfigError, match="regime differ"):
+    with pytest.raises(ConfigError, match="its regime, rows differ"):
         compare_methods(data, _resources(base), _config("lte", regime="batch:2"), results=tmp_path)
 
 
@@ -252,6 +253,24 @@ def test_results_of_something_else_are_not_gone_on_from(base, data, tmp_path, ch
         given["model"] = load_model(tiny_llama(), adapter=tiny_adapter())
     with pytest.raises(ConfigError, match=f"another run .*{changed}.* differ"):
         compare_methods(data, _resources(base, **given), _config("ice"), results=results)
+
+
+def test_single_edits_are_gone_on_with_by_more_rows_and_reported_for_fewer(base, data, tmp_path):
+    whole = compare_methods(data, _resources(base), _config("ice"))
+    first = compare_methods(data, _resources(base), _config("ice", limit=1), results=tmp_path)
+    compare_methods(data, _resources(base), _config("ice"), results=tmp_path)
+    lines = (tmp_path / "rows.jsonl").read_text().splitlines()[1:]
+    assert [json.loads(line)["row"] for line in lines] == list(range(whole["rows"]))
+    again = compare_methods(data, _resources(base), _config("ice", limit=1), results=tmp_path)
+    assert again["rows"] == first["rows"] == 1
+    assert again["methods"]["ice"]["intervals"] == first["methods"]["ice"]["intervals"]
+
+
+def test_edits_among_others_are_not_gone_on_with_by_more_rows(base, data, tmp_path):
+    config = _config("ice", regime="batch:10", limit=1)
+    compare_methods(data, _resources(base), config, results=tmp_path)
+    with pytest.raises(ConfigError, match=r"another run \(its rows differ\)"):
+        compare_methods(data, _resources(base), replace(config, limit=None), results=tmp_path)
 
 
 def test_a_method_that_cannot_run_is_found_before_the_first_edit(base, data, tmp_path):
