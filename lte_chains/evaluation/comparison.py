@@ -340,9 +340,7 @@ def _fluency(base: Editor, cases: Sequence[Case]) -> list[float]:
     return [score for score in found if score is not None]
 
 
-def _settings(
-    data: str | Path, resources: Resources, config: ComparisonConfig
-) -> dict[str, Any]:
+def _settings(data: str | Path, resources: Resources, config: ComparisonConfig) -> dict[str, Any]:
     """Return what each row's results depend on; methods and rows may grow from run to run."""
     return {
         "data": str(data),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError, MissingExtraError
 from lte_chains.scope.calibration import MISS_WEIGHT, Calibration, fit, least_cost
+from lte_chains.scope.namesakes import lowered
 from lte_chains.scope.settings import Decision, GateSettings, embedder_name, read_json
 from lte_chains.scope.similarity import best_cosines, with_edits
 
@@ -312,7 +313,7 @@ class _Scorer:
             return file_digest(file, "sha256").hexdigest()
 
     def scores(self, pairs: Sequence[tuple[str, Edit]]) -> list[float]:
-        """Return the network's score of each pair, computed on pairs of like length together."""
+        """Return each pair's score, computed on pairs of like length together; see `lowered`."""
         import torch
 
         from lte_chains.scope.network import tensors
@@ -329,7 +330,7 @@ class _Scorer:
                 found = network(*tensors(batch)).float().tolist()
                 for place, score in zip(places, found, strict=True):
                     scores[place] = score
-        return scores
+        return lowered(scores, pairs)
 
 
 def _settings(folder: Path) -> GateSettings:

@@ -14,6 +14,7 @@ from langchain_core.embeddings import Embeddings
 
 from lte_chains.memory import EditMemory
 from lte_chains.scope.calibration import Calibration, fit
+from lte_chains.scope.namesakes import lowered
 from lte_chains.scope.network import PairNetwork
 from lte_chains.scope.pairs import PairEncoder
 from lte_chains.scope.similarity import best_cosines
@@ -55,6 +56,7 @@ def scored(
     pairs: Sequence[Pair], network: PairNetwork, encoder: PairEncoder, embeddings: Embeddings
 ) -> Scored:
     """Ask the network and the embedder about pairs."""
+    asked = [(pair.question, pair.edit) for pair in pairs]
     with EditMemory.open(":memory:", embeddings=embeddings) as memory:
-        cosines = best_cosines(memory, [(pair.question, pair.edit) for pair in pairs])
-    return Scored(pairs, scores_of(network, encoder, pairs), cosines)
+        cosines = best_cosines(memory, asked)
+    return Scored(pairs, lowered(scores_of(network, encoder, pairs), asked), cosines)
