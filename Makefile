@@ -51,9 +51,11 @@ format: $(READY) ## Apply the formatter and the safe fixes
 docs: $(READY_DOCS) ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: $(READY) ## Run the benchmarks
+bench: $(READY) ## Run the benchmarks; the store's table and plots go into docs/
 	$(BIN)/python -m pytest -m bench
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	$(BIN)/python benchmarks/store.py --out docs
+	@for file in $(filter-out benchmarks/store.py,$(wildcard benchmarks/*.py)); do \
+		echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 campaigns: $(READY) ## Kill writers and feed damaged input, for an hour or so
 	$(BIN)/python -m tests.campaigns.crash --kills 500

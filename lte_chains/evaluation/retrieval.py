@@ -95,7 +95,7 @@ def evaluate_retrieval(
         return {
             "data": str(data),
             "rows": len(cases),
-            "superseded": superseded(cases, holders),
+            "superseded": rows_that_gave_way(cases, holders),
             "embedder": memory.fingerprint,
             "gate": _describe(gated, memory.fingerprint),
             "k": k,
@@ -132,7 +132,7 @@ def slot_holders(memory: EditMemory) -> dict[str | None, Edit]:
     return {edit.slot: edit for edit in memory.edits()}
 
 
-def superseded(cases: Iterable[Case], holders: Mapping[str | None, Edit]) -> int:
+def rows_that_gave_way(cases: Iterable[Case], holders: Mapping[str | None, Edit]) -> int:
     """Count the cases whose slot another row's target holds."""
     return sum(holders[c.edit.slot].target_new != c.edit.target_new for c in cases)
 

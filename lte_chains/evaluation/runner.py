@@ -21,7 +21,12 @@ from lte_chains.editable.editing import CallEditor
 from lte_chains.editable_llm import EditableLLM
 from lte_chains.errors import ConfigError
 from lte_chains.evaluation.metrics import mean, mean_over_rows, ngram_entropy
-from lte_chains.evaluation.retrieval import memory_of, prompts_of, slot_holders, superseded
+from lte_chains.evaluation.retrieval import (
+    memory_of,
+    prompts_of,
+    rows_that_gave_way,
+    slot_holders,
+)
 from lte_chains.evaluation.teacher_forcing import Forced, force_targets
 from lte_chains.memory import EditMemory
 from lte_chains.models import LocalChatModel, load_model
@@ -109,7 +114,7 @@ def evaluate_knowedit(
         return {
             "data": str(data),
             "rows": len(cases),
-            "superseded": superseded(cases, slot_holders(memory)),
+            "superseded": rows_that_gave_way(cases, slot_holders(memory)),
             "model": name,
             "embedder": memory.fingerprint,
             "k": k,

@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from lte_chains.errors import ConfigError, MissingExtraError, ModelError
 from lte_chains.local.decoding import Decoder
+from lte_chains.shipped import ASSETS
 
 EMBEDDED: Mapping[str, str | None] = {"lte-tiny": "lte-tiny-base", "lte-tiny-base": None}
 """Models that ship with the package, in ``lte_chains/assets``, and what each was aligned from."""
@@ -76,7 +76,7 @@ def locate(name_or_path: str | Path) -> str:
     """Return a folder that holds a model, or a name to ask the hub for."""
     name = str(name_or_path)
     if name in EMBEDDED:
-        folder = Path(str(files("lte_chains"))) / "assets" / name
+        folder = ASSETS / name
         if not (folder / "config.json").is_file():
             raise ModelError(
                 f"the embedded model {name!r} is missing from {folder}: reinstall lte-chains"

@@ -20,6 +20,7 @@ from lte_chains.scope.calibration import MISS_WEIGHT, Calibration, fit, least_co
 from lte_chains.scope.namesakes import lowered
 from lte_chains.scope.settings import Decision, GateSettings, embedder_name, read_json
 from lte_chains.scope.similarity import best_cosines, with_edits
+from lte_chains.shipped import ASSETS
 
 if TYPE_CHECKING:
     from lte_chains.memory import EditMemory
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-SHIPPED = Path(__file__).parent.parent / "assets" / "scope-gate"
+SHIPPED = ASSETS / "scope-gate"
 """The gate that comes with the package; see the README.md there."""
 
 CANDIDATES = 10

@@ -13,16 +13,16 @@ from lte_chains.evaluation.editors.methods import Resources
 from lte_chains.evaluation.editors.settings import Settings, read_settings
 from lte_chains.evaluation.editors.train_cases import train_cases
 from lte_chains.evaluation.runner import ANSWER_TOKENS
+from lte_chains.shipped import ASSETS
 
 if TYPE_CHECKING:
     from lte_chains.models import LocalChatModel
 
-_ASSETS = Path(__file__).parent.parent.parent / "assets"
-SHIPPED = _ASSETS / "editors"
+SHIPPED = ASSETS / "editors"
 """Trained editors of ``lte-tiny-base``, and the settings that were found for it."""
 SHIPPED_FOR = "lte-tiny-base"
 """The model that they edit."""
-DEMONSTRATIONS = _ASSETS / "demonstrations.jsonl"
+DEMONSTRATIONS = ASSETS / "demonstrations.jsonl"
 """Rows that IKE demonstrates with where no others are given."""
 
 
