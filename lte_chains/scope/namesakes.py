@@ -34,62 +34,72 @@ _JOINT = re.compile(r"(?<=\w)[-‐–/.](?=\w)")
 """What joins words, and initials, that are compared one by one."""
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)$")
 _MOST_CONNECTORS = 2
-_FEWEST_SAME = 2
-"""Words around a name from which on a question in the same words is not so by chance."""
 _SLIPS = ((9, 3), (6, 2), (4, 1), (0, 0))
 """Letters of the longer word, and how many slips the two may be apart."""
+_SERIES = 4
+"""Telling words from which on names that differ in one alone are taken for two of a series."""
 _SCORE = 3.0
-"""What the sign counts in the trained gate's score, which makes odds six to eight times lower: of
+"""What one sign counts in the trained gate's score, which makes odds six to eight times lower: of
 questions by a name that no edit gives, where the two cannot be told, most pass still."""
 
 
 def lowered(scores: Sequence[float], pairs: Sequence[tuple[str, Edit]]) -> list[float]:
     """Return the network's scores of pairs, less where a question names another subject."""
     return [
-        score - _SCORE if names_another(*pair) else score
-        for score, pair in zip(scores, pairs, strict=True)
+        score - _SCORE * signs_of_another(*pair) for score, pair in zip(scores, pairs, strict=True)
     ]
 
 
-def names_another(question: str, edit: Edit) -> bool:
-    """Tell whether a question is likely about another subject than an edit's.
+def signs_of_another(question: str, edit: Edit) -> int:
+    """Return how surely a question is about another subject than an edit's: 0, 1 or 2 signs.
 
-    It is if it gives part of the subject's name as a part of another name, or is asked in
-    the very words of the edit's prompt with another name in the subject's place. Of an edit
-    without a subject, and of a question that calls the subject by its name, an alias, a
-    spelling of it or a part of it, or asks back from the target, it never is.
+    It seems so if it gives part of the subject's name as a part of another name, or is
+    asked in the very words of the edit's prompt with another name in the subject's place. It is
+    all but sure (2) if the names are two of a series, which differ in a number or in one of
+    many words. Of an edit without a subject, and of a question that calls the subject by its
+    name, an alias, a spelling of it or a part of it, or asks back from the target, it never is.
 
     Example:
-        >>> rebecca = Edit(prompt="Who employs Rebecca J Lewis?", target_new="Acme",
-        ...                subject="Rebecca J Lewis")
-        >>> [names_another(f"For whom does {name} work?", rebecca)
-        ...  for name in ("Catrin E Lewis", "Rebecca Lewis", "R. Lewis")]
-        [True, False, False]
-        >>> names_another("Who employs Zhang Li?", rebecca)
-        True
+        >>> phone = Edit(prompt="The head of the Orbit 15 project is", target_new="Jane Doe",
+        ...              subject="Orbit 15 project", aliases=("Big Orbit",))
+        >>> [signs_of_another(f"Who heads {name}?", phone)
+        ...  for name in ("the Orbit 16 project", "Orbit Labs", "Orbit 15", "Big Orbit")]
+        [2, 1, 0, 0]
+        >>> signs_of_another("The head of Zhang Li is", phone)
+        1
     """
     if edit.subject is None or _names(question, edit.target_new):
-        return False
+        return 0
     names = (edit.subject, *edit.aliases)
     if any(_names(question, name) for name in names):
-        return False
-    return any(_is_namesake(question, name) for name in names) or _fills_the_place(
-        question, edit.prompt, edit.subject
-    )
+        return 0
+    found = max(_signs_of_namesake(question, name) for name in names)
+    return found or int(_fills_the_place(question, edit.prompt, edit.subject))
 
 
-def _is_namesake(question: str, name: str) -> bool:
-    """Tell whether a name in a question shares words with another, and each has more of its own."""
-    own, shared = _telling_words(name), False
+def _signs_of_namesake(question: str, name: str) -> int:
+    """Look for a name that shares words with another, where each has words of its own."""
+    own, found = _telling_words(name), 0
     for other in _names_in(question):
         alike = [any(_alike(word, mine) for mine in own) for word in other]
         if all(alike):
-            return False
-        shared = shared or any(alike)
-    if not shared:
-        return False
+            return 0
+        if any(alike):
+            series = any(_are_of_a_series(other, part) for part in _names_in(name))
+            found = max(found, 1 + series)
     words = _telling_words(question)
-    return not all(any(_alike(mine, word) for word in words) for mine in own)
+    if all(any(_alike(mine, word) for word in words) for mine in own):
+        return 0
+    return found
+
+
+def _are_of_a_series(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Tell whether two names have the same words but for numbers, or for one of many."""
+    if len(one) != len(other):
+        return False
+    apart = [pair for pair in zip(one, other, strict=True) if not _alike(*pair)]
+    numbers = all(word.isdigit() for pair in apart for word in pair)
+    return numbers or (len(apart) == 1 and len(one) >= _SERIES)
 
 
 def _fills_the_place(question: str, prompt: str, subject: str) -> bool:
@@ -97,7 +107,7 @@ def _fills_the_place(question: str, prompt: str, subject: str) -> bool:
     asked, own = _plain(question), _telling_words(subject)
     before, found, after = _plain(prompt).rpartition(_plain(subject) or subject)
     room = len(asked) - len(before) - len(after)
-    if not (found and own) or room < 1 or len(words_of(before + after)) < _FEWEST_SAME:
+    if not (found and own) or room < 1 or not (before + after).strip():
         return False
     if not (asked.startswith(before) and asked.endswith(after)):
         return False
@@ -109,8 +119,8 @@ def _fills_the_place(question: str, prompt: str, subject: str) -> bool:
 
 def _names(question: str, name: str) -> bool:
     """Tell whether a question holds a name, whatever its case, accents and hyphens."""
-    wanted = " ".join(words_of(_plain(name)))
-    return bool(wanted) and f" {wanted} " in f" {' '.join(words_of(_plain(question)))} "
+    wanted = _spaced(name)
+    return bool(wanted.strip()) and wanted in _spaced(question)
 
 
 @lru_cache(maxsize=4096)
@@ -119,7 +129,8 @@ def _names_in(text: str) -> tuple[tuple[str, ...], ...]:
     found: list[tuple[str, ...]] = []
     name: list[str] = []
     between = 0
-    for place, word in enumerate(words_of(_JOINT.sub(" ", text))):
+    words = words_of(_JOINT.sub(" ", text))
+    for place, word in enumerate(words):
         folded = _letters(word)
         opens = place == 0 and is_ordinary(word)
         if (word[0].isupper() or word[0].isdigit()) and not opens:
@@ -128,17 +139,31 @@ def _names_in(text: str) -> tuple[tuple[str, ...], ...]:
                 name.append(folded)
         elif folded in _CONNECTORS and between < _MOST_CONNECTORS:
             between += 1
-        elif word not in ".,":  # as in "J. Lewis" and "Bowes, 9th Earl"
+        elif not _goes_on(words, place):
             found.append(tuple(name))
             name, between = [], 0
     found.append(tuple(name))
     return tuple(words for words in found if words)
 
 
+def _goes_on(words: Sequence[str], place: int) -> bool:
+    """Tell whether a mark stands inside a name, as in "J. Lewis" and "Bowes, 9th Earl"."""
+    if words[place] == ".":
+        return place > 0 and len(words[place - 1]) == 1
+    return (
+        words[place] == "," and words[place + 1 : place + 2] != [] and words[place + 1][0].isdigit()
+    )
+
+
 @lru_cache(maxsize=16384)
 def _telling_words(name: str) -> tuple[str, ...]:
     words = (_letters(word) for word in words_of(_JOINT.sub(" ", name)))
     return tuple(w for w in words if w and w not in _CONNECTORS and w not in _TITLES)
+
+
+@lru_cache(maxsize=16384)
+def _spaced(text: str) -> str:
+    return f" {' '.join(words_of(_plain(text)))} "
 
 
 @lru_cache(maxsize=16384)
