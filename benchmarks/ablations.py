@@ -60,7 +60,7 @@ TRAINED: Mapping[str, Mapping[str, Any]] = {
     "alignment without the prompt": {"style": None},
     "without shared prompts": {"questions": 1},
     "AdamW instead of Muon": {"optimizer": "adamw"},
-    "LoRA": {"lora": LORA, "learning_rate": 3e-3},
+    "LoRA by AdamW": {"lora": LORA, "learning_rate": 3e-3, "optimizer": "adamw"},
 }
 """What is changed in each run; with a style of None, bare facts stand before the questions, of
 the rows as of what is asked; with a scope, only rows of it are trained on."""

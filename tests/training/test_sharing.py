@@ -131,6 +131,19 @@ def test_muon_steps_matrices_and_adamw_all_else_at_the_schedules_rate(
     assert all(map(torch.equal, before, model.parameters()))
 
 
+def test_muon_trains_an_adapter_which_has_matrices_alone(model: torch.nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name.endswith("q_proj.weight")
+    optimizer = muon_for(model, lr=1e-3, weight_decay=0.0)
+    before = [p.detach().clone() for p in model.parameters()]
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter) if parameter.requires_grad else None
+    optimizer.step()
+    changed = [not torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True)]
+    assert changed == [p.requires_grad for p in model.parameters()]
+    optimizer.load_state_dict(optimizer.state_dict())
+
+
 def test_muons_state_comes_back(model: torch.nn.Module) -> None:
     first, second = (muon_for(model, lr=1e-3, weight_decay=0.1) for _ in range(2))
     loss_of(model, alone(ROWS)).backward()

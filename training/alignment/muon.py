@@ -6,7 +6,7 @@ AdamW's size (Liu et al., 2025, arXiv 2502.16982) both take the same learning ra
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,12 +14,12 @@ from torch.optim import AdamW, Muon, Optimizer
 
 
 class MuonWithAdamW(Optimizer):
-    """Step two optimizers together; schedules and checkpoints see one."""
+    """Step both optimizers together; schedules and checkpoints see one."""
 
     def __init__(
         self,
-        matrices: Iterable[torch.nn.Parameter],
-        others: Iterable[torch.nn.Parameter],
+        matrices: Sequence[torch.nn.Parameter],
+        others: Sequence[torch.nn.Parameter],
         *,
         lr: float,
         weight_decay: float,
@@ -28,14 +28,17 @@ class MuonWithAdamW(Optimizer):
 
         Args:
             matrices: Weights of two dimensions that map activations to activations.
-            others: Embeddings, heads, norms and biases; they do not decay.
+            others: Embeddings, heads, norms and biases; they do not decay. Either may be empty.
             lr: Learning rate of both.
             weight_decay: Decay of the matrices.
         """
-        self._parts: tuple[Optimizer, ...] = (
-            Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
-            AdamW(others, lr=lr, weight_decay=0.0),
-        )
+        self._parts: list[Optimizer] = []
+        if matrices:
+            self._parts += [
+                Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+            ]
+        if others:  # an adapter has matrices alone
+            self._parts += [AdamW(others, lr=lr, weight_decay=0.0)]
         super().__init__(
             [p for part in self._parts for g in part.param_groups for p in g["params"]], {}
         )
