@@ -24,7 +24,7 @@ def _employer(subject, target="Globex", aliases=()):
         ("Wang Quan'an", "Wang Yuanji"),
         ("Robert Montagu, 3rd Duke of Manchester", "Charles Montagu, 1st Duke of Manchester"),
         ("Jean-Luc Picard", "Jean-Marie Messier"),
-        ("Acme Foods", "Acme Motors"),
+        ("Laura Bush", "George W Bush"),
     ],
 )
 def test_a_name_that_shares_words_with_the_subjects_is_another(subject, named):
@@ -47,7 +47,6 @@ def test_a_name_that_shares_words_with_the_subjects_is_another(subject, named):
         ("Lord Frederick Cambridge", "Prince Frederick Cambridge"),
         ("Mount Vernon", "Mt. Vernon"),
         ("Michael, 3rd Earl of Suffolk", "Michael, 3. Earl of Suffolk"),
-        ("NGC 80", "UGC"),
         ("日本", "日本国"),
     ],
 )
@@ -66,7 +65,7 @@ def test_other_forms_of_the_subjects_name_are_no_other_name(subject, named):
         ("Python 3", "Python 3.12", 0),
     ],
 )
-def test_two_of_a_series_are_surely_two(subject, named, signs):
+def test_names_of_a_series_count_twice(subject, named, signs):
     assert signs_of_another(f"For whom does {named} work?", _employer(subject)) == signs
 
 
@@ -76,7 +75,7 @@ def test_an_alias_is_as_good_as_the_name():
     assert not signs_of_another(question, _employer("Steven Owen", aliases=("Bobby Owen",)))
 
 
-def test_a_question_back_from_the_target_signs_of_another_by_right():
+def test_a_question_back_from_the_target_may_name_others():
     edit = Edit(prompt="Jane Rolfe's mother is", target_new="Ann Rolfe, 1st", subject="Jane Rolfe")
     assert not signs_of_another("Who is the daughter of Ann Rolfe, 1st?", edit)
     assert signs_of_another("Who is the daughter of Kate Rolfe?", edit)
@@ -92,7 +91,7 @@ def test_a_question_about_several_names_the_subject_among_them():
     ("named", "another"),
     [
         ("Zhang Li", True),
-        ("zhang li", True),
+        ("zhang li", False),
         ("the president of Norway", False),
         ("his father", False),
         ("Rebecca", False),
@@ -127,3 +126,56 @@ def test_the_trained_gate_lets_no_namesakes_edit_through():
         for name in ("Catrin E Lewis", "Rebecca Lewis")
     ]
     assert judged == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("subject", "question"),
+    [
+        ("Microsoft Corporation", "CEO of Microsoft"),
+        ("Tesla, Inc.", "Where is the Tesla HQ?"),
+        ("Acme GmbH", "What is the HQ of Acme?"),
+        ("Acme Inc.", "Who is the Acme CEO?"),
+        ("Acme Corporation", "In 2024 Acme moved where?"),
+        ("Acme Corporation", "Is Acme a British company?"),
+        ("Acme Inc", "Did Acme and Globex merge?"),
+        ("Joe Biden", "How old is President Biden?"),
+        ("Timothy Donald Cook", "What does CEO Tim Cook earn?"),
+        ("Kingdom of Norway", "Who is Prime Minister of Norway?"),
+        ("Republic of Korea", "What is the GDP of Korea?"),
+        ("State of California", "Who is Governor of California?"),
+        (
+            "General Data Protection Regulation",
+            "Since when is the EU Data Protection Regulation law?",
+        ),
+        ("Federal Reserve System", "Who is the chair of the US Federal Reserve?"),
+        ("Civil Rights Act of 1964", "What does Title VII of the Civil Rights Act say?"),
+        ("Hans Müller", "Wer ist der Arbeitgeber von Müller?"),
+        ("Acme Foods", "Hello. Is Acme hiring?"),
+        ("Acme Foods", "Q: Is Acme listed?"),
+        ("Acme Foods", 'He asked: "Does Acme pay?"'),
+        ("Acme Foods", "WHO IS THE CEO OF ACME?"),
+        ("Acme Foods", "Who Is The CEO Of Acme?"),
+        ("George W Bush", "Is he on the Washington Post board?"),
+        ("Windows 11", "On 11 March 2026 what was its newest build?"),
+        ("First National Bank of Oslo", "Who runs the 1st National Bank of Oslo?"),
+        ("2024 American Presidential Election", "Who won the 2024 US Presidential Election?"),
+        ("JPMorgan Chase", "Who is the CEO of JP Morgan Chase?"),
+        ("Acme Company", "Who runs Acme Co.?"),
+        ("Acme Foods", "Is blood type 🅱️ rare, and who runs 🅰cme?"),
+    ],
+)
+def test_ways_to_ask_about_the_subject_are_no_signs(subject, question):
+    assert signs_of_another(question, _employer(subject)) == 0
+
+
+@pytest.mark.parametrize(
+    "named", ["IRBM", "Google's parent company", "[company]", "X", "cette entreprise", "この国"]
+)
+def test_what_may_describe_the_subject_does_not_fill_its_place(named):
+    edit = _employer("International Regatta Board Maine")
+    assert not signs_of_another(f"The name of the employer of {named} is", edit)
+
+
+def test_long_words_and_questions_take_no_time():
+    edit = _employer("a" * 30_000 + " Lewis")
+    assert signs_of_another("Who is " + "A" * 30_000 + " Lewis? " * 5_000, edit) == 0

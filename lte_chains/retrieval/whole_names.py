@@ -63,7 +63,7 @@ def find_whole_name(words: Sequence[str], name: str) -> Span | None:
         Span(start=6, end=7)
     """
     places = list(name_places(words, name))
-    telling = not places or _capitals_tell(words)
+    telling = not places or capitals_tell(words)
     for span in places:
         if _is_meant(words, span, name, telling) and not (telling and _is_part(words, span)):
             return span
@@ -96,7 +96,7 @@ def plain(text: str) -> str:
     return _HYPHEN.sub(" ", unicodedata.normalize("NFKC", text))
 
 
-def _capitals_tell(words: Sequence[str]) -> bool:
+def capitals_tell(words: Sequence[str]) -> bool:
     """Tell whether a text is written neither in capitals nor as a headline."""
     if not any(letter.islower() for word in words for letter in word):
         return False
