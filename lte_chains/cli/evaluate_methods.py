@@ -70,7 +70,7 @@ ResultsOption = Annotated[
     Path | None,
     typer.Option(
         help="A folder for the results of each row and the report; an interrupted run goes on "
-        "from it.",
+        "from it, with more methods or, of single edits, more rows.",
         file_okay=False,
     ),
 ]

@@ -100,8 +100,8 @@ def compare_methods(
         resources: The models, and what methods need besides.
         config: What is compared; every method on single edits if None.
         results: A folder for the rows' results: a run that was interrupted goes on
-            from them, and so does one of more methods or, where edits stand alone, of
-            more rows. Without one they are kept in memory.
+            from them, and so does one of more methods or, where edits stand alone and are
+            no opinions, of more rows. Without one they are kept in memory.
 
     Returns:
         The report: see `summarise` for the figures of each method.
@@ -118,7 +118,8 @@ def compare_methods(
     methods = check_methods(list(config.methods))
     require_one_tokenizer(resources)
     settings = _settings(data, resources, config)
-    if not config.regime.alone:  # a row among others depends on how many they are
+    if not config.regime.alone or any(case.task == "opinion" for case in cases):
+        # What a row scores depends on the others.
         settings["rows"] = len(cases)
     log = ResultsLog(None if results is None else results / "rows.jsonl", settings)
     notes = told_notes_on_seen(cases, resources, methods)
@@ -281,7 +282,7 @@ def _edit_and_ask_all(
     bars = {}
     tasks: list[Task] = []
     for name in editors:
-        there = {int(row["row"]) for row in log.of(name, first=len(cases))}
+        there = log.done(name, first=len(cases))
         title = METHODS[name].title
         bars[name] = progress.add_task(title, total=len(cases), completed=len(there))
         groups = config.regime.groups(list(enumerate(cases)))
@@ -341,7 +342,7 @@ def _fluency(base: Editor, cases: Sequence[Case]) -> list[float]:
 
 
 def _settings(data: str | Path, resources: Resources, config: ComparisonConfig) -> dict[str, Any]:
-    """Return what each row's results depend on; methods and rows may grow from run to run."""
+    """Return what a row's results depend on by itself; methods may grow from run to run."""
     return {
         "data": str(data),
         "content": digest_of_files([data]),

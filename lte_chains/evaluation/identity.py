@@ -11,6 +11,8 @@ from lte_chains.cases import Case
 from lte_chains.embeddings import fingerprint
 from lte_chains.evaluation.editors import Resources
 from lte_chains.models import LocalChatModel
+from lte_chains.scope import CrossEncoderGate, SimilarityGate
+from lte_chains.scope.default import default_gate
 
 _SHORT = 16
 
@@ -23,7 +25,7 @@ def identity_of(resources: Resources) -> dict[str, Any]:
         "weights": [_weights(resources.model), _weights(resources.base)],
         "embedder": fingerprint(resources.embeddings),
         "k": resources.k,
-        "gate": _gate_name(resources),
+        "gate": _gate_of(resources),
         "train_rows": len(resources.train),
         "train": digest_of_cases(resources.train),
         "demonstrations": digest_of_cases(resources.demonstrations),
@@ -79,7 +81,16 @@ def _weights(model: Any) -> str | None:
     return base_digest(model)
 
 
-def _gate_name(resources: Resources) -> str | None:
+def _gate_of(resources: Resources) -> str | None:
+    """Return LTE's gate by its kind, and a digest of what it decides by where that is known."""
     if resources.ungated:
-        return "none"
-    return None if resources.gate is None else type(resources.gate).__name__
+        return None
+    gate = resources.gate or default_gate()
+    name = type(gate).__name__
+    if isinstance(gate, CrossEncoderGate | SimilarityGate):
+        fitted = gate.for_embedder(fingerprint(resources.embeddings))
+        decision: list[object] = [fitted.threshold]
+        if isinstance(fitted, CrossEncoderGate):
+            decision += [fitted.calibration, digest_of_folder(fitted.path)]
+        return f"{name}:{hashlib.sha256(repr(decision).encode()).hexdigest()[:_SHORT]}"
+    return name

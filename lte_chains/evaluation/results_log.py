@@ -47,11 +47,6 @@ class ResultsLog:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"settings": wanted}) + "\n", encoding="utf-8")
 
-    @property
-    def rows(self) -> list[Row]:
-        """All rows, each once."""
-        return list(self._rows.values())
-
     def add(self, rows: Sequence[Row]) -> None:
         """Write rows; a group that was cut off halfway may be written again as a whole."""
         self._keep(rows)
@@ -65,9 +60,9 @@ class ResultsLog:
         rows.sort(key=lambda row: int(row["row"]))
         return [row for row in rows if first is None or int(row["row"]) < first]
 
-    def done(self, method: str) -> set[int]:
-        """Return the numbers of the rows that a method has done."""
-        return {int(row["row"]) for row in self.of(method)}
+    def done(self, method: str, *, first: int | None = None) -> set[int]:
+        """Return the numbers of the rows that a method has done; see `of`."""
+        return {int(row["row"]) for row in self.of(method, first=first)}
 
     def _keep(self, rows: Iterable[Row]) -> None:
         for row in rows:

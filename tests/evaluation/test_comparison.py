@@ -26,6 +26,7 @@ from lte_chains.evaluation.report import (
 )
 from lte_chains.evaluation.seen import add_subjects
 from lte_chains.models import load_model
+from lte_chains.scope import CrossEncoderGate
 from tests.evaluation.rows import ROWS, write_rows
 from tests.fakes_embeddings import BagOfWordsEmbeddings
 from tests.tiny_models import save_llama, tiny_adapter, tiny_llama
@@ -232,7 +233,7 @@ def test_a_row_whose_edit_is_too_long_has_failed_and_the_others_go_on(base, tmp_
     assert "counted as failed: 1 edits of FT-M" in comparison_tables(report)[0][0]
 
 
-@pytest.mark.parametrize("changed", ["content", "train", "embedder", "editors", "weights"])
+@pytest.mark.parametrize("changed", ["content", "train", "embedder", "editors", "gate", "weights"])
 def test_results_of_something_else_are_not_gone_on_from(base, data, tmp_path, changed):
     (tmp_path / "editors").mkdir()
     trained = tmp_path / "editors" / "editor.json"
@@ -249,6 +250,8 @@ def test_results_of_something_else_are_not_gone_on_from(base, data, tmp_path, ch
         given["embeddings"].fingerprint = "another"
     elif changed == "editors":
         trained.write_text("2")
+    elif changed == "gate":
+        given["gate"] = CrossEncoderGate(threshold=0.9)
     else:
         given["model"] = load_model(tiny_llama(), adapter=tiny_adapter())
     with pytest.raises(ConfigError, match=f"another run .*{changed}.* differ"):
@@ -261,6 +264,8 @@ def test_single_edits_are_gone_on_with_by_more_rows_and_reported_for_fewer(base,
     compare_methods(data, _resources(base), _config("ice"), results=tmp_path)
     lines = (tmp_path / "rows.jsonl").read_text().splitlines()[1:]
     assert [json.loads(line)["row"] for line in lines] == list(range(whole["rows"]))
+    gone_on = compare_methods(data, _resources(base), _config("ice"), results=tmp_path)
+    assert gone_on["methods"]["ice"]["intervals"] == whole["methods"]["ice"]["intervals"]
     again = compare_methods(data, _resources(base), _config("ice", limit=1), results=tmp_path)
     assert again["rows"] == first["rows"] == 1
     assert again["methods"]["ice"]["intervals"] == first["methods"]["ice"]["intervals"]

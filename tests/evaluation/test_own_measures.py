@@ -10,6 +10,7 @@ from langchain_core.language_models import ParrotFakeChatModel
 
 from lte_chains.cases import parse_case
 from lte_chains.edit import Edit
+from lte_chains.errors import ConfigError
 from lte_chains.evaluation.case_files import read_case_file
 from lte_chains.evaluation.comparison import ComparisonConfig, Unedited, compare_methods
 from lte_chains.evaluation.editors import Resources
@@ -63,6 +64,15 @@ def test_convsent_has_one_opinion_a_topic_with_replies_of_both(tmp_path):
     assert acme.edit.target_new == acme.wanted[0]
     assert acme.wanted == ("Bad.", "Awful.")  # the topic's name draws which one
     assert rome.wanted == ("I like Rome.",)
+
+
+def test_opinions_are_not_gone_on_with_by_more_rows(tmp_path, base):
+    path = _file(tmp_path, CONVSENT)
+    resources = Resources(model=base, base=base, embeddings=_Embeddings(), k=1)
+    config = ComparisonConfig(methods=("ice",), fluency_rows=0, limit=1)
+    compare_methods(path, resources, config, results=tmp_path)
+    with pytest.raises(ConfigError, match=r"another run \(its rows differ\)"):
+        compare_methods(path, resources, replace(config, limit=None), results=tmp_path)
 
 
 def test_opinions_get_the_measures_of_special_in_table_markdown_and_json(tmp_path, base):
