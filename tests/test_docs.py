@@ -154,8 +154,8 @@ def run_command(words: list[str], where: str) -> None:
         case ["make", target, *_]:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), where
-        case ["pip", "install", package]:
-            check_extras(package, where)
+        case ["pip", "install", *packages]:
+            check_install([word for word in packages if word != "-e"], where)
         case ["python", "-m", module, *arguments]:
             assert find_spec(module), f"{where}: no module {module}"
             recipes = [word for word in arguments if word.endswith(".yaml")]
@@ -164,9 +164,13 @@ def run_command(words: list[str], where: str) -> None:
             pytest.fail(f"{where}: no way to test {' '.join(words)!r}")
 
 
-def check_extras(package: str, where: str) -> None:
-    found = re.fullmatch(r"lte-chains(?:\[(.+)\])?", package)
-    assert found, f"{where}: {package!r} is not this package"
+def check_install(packages: list[str], where: str) -> None:
+    """Check that this package is installed with extras that it has, beside known others."""
+    own, *others = packages
+    found = re.fullmatch(r"(?:lte-chains|\.)(?:\[(.+)\])?", own)
+    assert found, f"{where}: {own!r} is not this package"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = {extra.strip() for extra in (found[1] or "").split(",")} - {""}
     assert wanted <= set(project["optional-dependencies"]), where
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert {line.partition("==")[0] for line in pinned} >= set(others), where
