@@ -43,9 +43,10 @@ def digest_of_files(paths: Iterable[str | Path]) -> str:
 
 
 def digest_of_folder(folder: Path) -> str:
-    """Return a digest of the names and contents of all files in a folder, wherever it lies."""
+    """Return a digest of a folder's files, names and contents, but for texts that describe them."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
+    for path in sorted(files):
         digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:_SHORT]

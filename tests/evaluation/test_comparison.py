@@ -16,6 +16,7 @@ from lte_chains.evaluation import comparison
 from lte_chains.evaluation.comparison import ComparisonConfig, compare_methods
 from lte_chains.evaluation.editors import Resources
 from lte_chains.evaluation.editors.train_cases import apart_from, train_cases
+from lte_chains.evaluation.identity import digest_of_folder
 from lte_chains.evaluation.judging import targets_of
 from lte_chains.evaluation.plots import plot_decay
 from lte_chains.evaluation.regimes import Regime
@@ -256,6 +257,15 @@ def test_results_of_something_else_are_not_gone_on_from(base, data, tmp_path, ch
         given["model"] = load_model(tiny_llama(), adapter=tiny_adapter())
     with pytest.raises(ConfigError, match=f"another run .*{changed}.* differ"):
         compare_methods(data, _resources(base, **given), _config("ice"), results=results)
+
+
+def test_a_text_that_describes_editors_is_no_part_of_what_they_are(tmp_path):
+    (tmp_path / "editor.json").write_text("1")
+    before = digest_of_folder(tmp_path)
+    (tmp_path / "README.md").write_text("Trained on ten rows.")
+    assert digest_of_folder(tmp_path) == before
+    (tmp_path / "editor.json").write_text("2")
+    assert digest_of_folder(tmp_path) != before
 
 
 def test_single_edits_are_gone_on_with_by_more_rows_and_reported_for_fewer(base, data, tmp_path):
