@@ -117,10 +117,7 @@ def compare_methods(
     cases = read_case_file(data, limit=config.limit)
     methods = check_methods(list(config.methods))
     require_one_tokenizer(resources)
-    settings = _settings(data, resources, config)
-    if not config.regime.alone or any(case.task == "opinion" for case in cases):
-        # What a row scores depends on the others.
-        settings["rows"] = len(cases)
+    settings = _settings(data, resources, config, cases)
     log = ResultsLog(None if results is None else results / "rows.jsonl", settings)
     notes = told_notes_on_seen(cases, resources, methods)
     base = Unedited(resources.base)
@@ -341,8 +338,14 @@ def _fluency(base: Editor, cases: Sequence[Case]) -> list[float]:
     return [score for score in found if score is not None]
 
 
-def _settings(data: str | Path, resources: Resources, config: ComparisonConfig) -> dict[str, Any]:
-    """Return what a row's results depend on by itself; methods may grow from run to run."""
+def _settings(
+    data: str | Path, resources: Resources, config: ComparisonConfig, cases: Sequence[Case]
+) -> dict[str, Any]:
+    """Return what the rows' results depend on; methods may grow from run to run.
+
+    So may the rows, where what one scores does not depend on the others.
+    """
+    alone = config.regime.alone and all(case.task != "opinion" for case in cases)
     return {
         "data": str(data),
         "content": digest_of_files([data]),
@@ -350,6 +353,7 @@ def _settings(data: str | Path, resources: Resources, config: ComparisonConfig) 
         "regime": str(config.regime),
         "seed": config.seed,
         "fluency_rows": config.fluency_rows,
+        **({} if alone else {"rows": len(cases)}),
     }
 
 

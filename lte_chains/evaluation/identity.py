@@ -88,10 +88,8 @@ def _gate_of(resources: Resources) -> str | None:
         return None
     gate = resources.gate or default_gate()
     name = type(gate).__name__
-    if isinstance(gate, CrossEncoderGate | SimilarityGate):
-        fitted = gate.for_embedder(fingerprint(resources.embeddings))
-        decision: list[object] = [fitted.threshold]
-        if isinstance(fitted, CrossEncoderGate):
-            decision += [fitted.calibration, digest_of_folder(fitted.path)]
-        return f"{name}:{hashlib.sha256(repr(decision).encode()).hexdigest()[:_SHORT]}"
-    return name
+    if not isinstance(gate, CrossEncoderGate | SimilarityGate):
+        return name
+    fitted = gate.for_embedder(fingerprint(resources.embeddings))
+    decides_by = fitted.to_dict() if isinstance(fitted, CrossEncoderGate) else fitted.threshold
+    return f"{name}:{hashlib.sha256(repr(decides_by).encode()).hexdigest()[:_SHORT]}"

@@ -15,7 +15,7 @@ from lte_chains.retrieval.mentions import Span, holds_name, name_places, words_o
 from lte_chains.retrieval.ordinary_words import DATE_WORDS, is_ordinary
 
 _HYPHEN = re.compile(r"(?<=\w)[-‐](?=\w)")
-_SENTENCE_MARKS = frozenset('.!?:;"“”(')
+SENTENCE_MARKS = frozenset('.!?:;"“”(')
 _MONTHS = frozenset({"may", "march"})
 """Months that are ordinary words too, and so no sign of a date."""
 _DATES = DATE_WORDS - _MONTHS
@@ -29,11 +29,16 @@ _TITLES = frozenset(
     )
 )
 """What stands before a name without being part of it."""
-_ADDITIONS = frozenset(
+LEGAL_FORMS = frozenset(
     words_of(
         "inc incorporated corp corporation co company ltd limited llc llp plc gmbh ag se sa nv bv "
-        "ab oy spa kg ceo cfo cto coo chief president vice chairman chairwoman chairperson chair "
-        "founder director minister prime mayor i"
+        "ab oy spa kg"
+    )
+)
+_ADDITIONS = LEGAL_FORMS | frozenset(
+    words_of(
+        "ceo cfo cto coo chief president vice chairman chairwoman chairperson chair founder "
+        "director minister prime mayor i"
     )
 )
 """What stands after a name without making it another: legal forms and offices."""
@@ -108,7 +113,7 @@ def capitals_tell(words: Sequence[str]) -> bool:
 
 def _opens(words: Sequence[str], place: int) -> bool:
     """Tell whether a word is the first of a sentence."""
-    return place == 0 or words[place - 1] in _SENTENCE_MARKS
+    return place == 0 or words[place - 1] in SENTENCE_MARKS
 
 
 def _is_part(words: Sequence[str], span: Span) -> bool:

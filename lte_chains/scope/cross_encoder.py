@@ -12,7 +12,7 @@ from hashlib import file_digest
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError, MissingExtraError
@@ -227,12 +227,15 @@ class CrossEncoderGate:
 
     def save(self, path: str | Path) -> None:
         """Write threshold and calibration, not the weights, as JSON; `load` reads them."""
-        settings = {
+        Path(path).write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that the gate decides by, as `save` writes it; weights by their digest."""
+        return {
             **Decision(self._threshold, self._calibration).to_dict(),
             "embedder": self.embedder,
             "weights_sha256": _Scorer.of(self.path).sha256,
         }
-        Path(path).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path, *, weights: str | Path = SHIPPED) -> CrossEncoderGate:

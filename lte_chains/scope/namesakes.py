@@ -17,30 +17,27 @@ from functools import lru_cache
 
 from lte_chains.edit import Edit
 from lte_chains.retrieval.mentions import LONGEST_NAME, words_of
-from lte_chains.retrieval.ordinary_words import is_ordinary
-from lte_chains.retrieval.whole_names import capitals_tell
+from lte_chains.retrieval.ordinary_words import DATE_WORDS, is_ordinary
+from lte_chains.retrieval.whole_names import LEGAL_FORMS, SENTENCE_MARKS, capitals_tell
 from lte_chains.word_edges import is_unspaced
 
 _CONNECTORS = frozenset(
     words_of("the of and de da do di du des del della dos das van von der den le la les el al")
 )
 """What may stand between the words of a name, and tells nothing of whose it is."""
-_UNTELLING = frozenset(
+_TITLES = frozenset(
     words_of(
         "mr mrs ms miss dr prof professor sir dame lord lady saint st king queen prince princess "
         "emperor empress duke duchess archduke archduchess grand count countess earl baron "
-        "baroness margrave president senator governor mayor minister chancellor judge justice "
-        "inc incorporated corp corporation co company ltd limited llc llp plc gmbh ag se sa nv bv "
-        "ab oy spa kg group holding holdings "
-        "january february march april may june july august september october november december "
-        "monday tuesday wednesday thursday friday saturday sunday"
+        "baroness margrave president senator governor mayor minister chancellor judge justice"
     )
 )
+_UNTELLING = _TITLES | LEGAL_FORMS | DATE_WORDS | {"group", "holding", "holdings"}
 """Titles, legal forms and dates: no part of what tells one name from another."""
 _JOINT = re.compile(r"(?<=\w)[-‐–/.](?=\w)")
 """What joins words, and initials, that are compared one by one."""
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)$")
-_OPENS = frozenset('.!?:;"“”‘(')
+_OPENS = SENTENCE_MARKS | {"‘"}
 _SLIPS = ((9, 3), (6, 2), (4, 1), (0, 0))
 """Letters of the longer word, and how many slips the two may be apart."""
 _ACRONYM = 4
@@ -130,11 +127,10 @@ def _fills_the_place(question: str, prompt: str, subject: str) -> bool:
     """Tell whether a question is a prompt with a name unlike the subject's in its place."""
     asked, told = (" ".join(text.split()).rstrip("?:.!… ") for text in (question, prompt))
     before, found, after = told.rpartition(subject)
-    room = len(asked) - len(before) - len(after)
-    if not found or room < 1 or not (before + after).strip():
+    filler = asked[len(before) : len(asked) - len(after)]
+    if not found or not (before + after).strip() or not _is_name(filler):
         return False
-    filler = asked[len(before) : len(before) + room]
-    if f"{before}{filler}{after}".casefold() != asked.casefold() or not _is_name(filler):
+    if f"{before}{filler}{after}".casefold() != asked.casefold():
         return False
     theirs, own = _telling_words(filler), _telling_words(subject)
     return bool(theirs and own) and not (
@@ -180,7 +176,7 @@ def _names_in(text: str, connectors: frozenset[str]) -> tuple[tuple[str, ...], .
         text: The text.
         connectors: Words that may stand between those of a name.
     """
-    words = words_of(_JOINT.sub(" ", text))
+    words = _apart(text)
     if not capitals_tell(words):
         return ()
     found: list[list[str]] = [[]]
@@ -203,7 +199,7 @@ def _stands_inside(words: Sequence[str], place: int) -> bool:
 
 @lru_cache(maxsize=4096)
 def _telling_words(name: str) -> tuple[str, ...]:
-    return tuple(_telling(words_of(_JOINT.sub(" ", name)), acronyms=True))
+    return tuple(_telling(_apart(name), acronyms=True))
 
 
 def _telling(words: Sequence[str], *, acronyms: bool) -> Iterator[str]:
@@ -218,8 +214,13 @@ def _telling(words: Sequence[str], *, acronyms: bool) -> Iterator[str]:
 @lru_cache(maxsize=1024)
 def _words(text: str) -> tuple[str, ...]:
     """Return all words of a text in the form in which names are compared."""
-    letters = (_letters(word) for word in words_of(_JOINT.sub(" ", text)))
+    letters = (_letters(word) for word in _apart(text))
     return tuple(word for word in letters if word)
+
+
+def _apart(text: str) -> list[str]:
+    """Return a text's words and marks, those that are joined one by one."""
+    return words_of(_JOINT.sub(" ", text))
 
 
 def _letters(word: str) -> str:

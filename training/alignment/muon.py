@@ -34,11 +34,11 @@ class MuonWithAdamW(Optimizer):
         """
         self._parts: list[Optimizer] = []
         if matrices:
-            self._parts += [
+            self._parts.append(
                 Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
-            ]
+            )
         if others:  # an adapter has matrices alone
-            self._parts += [AdamW(others, lr=lr, weight_decay=0.0)]
+            self._parts.append(AdamW(others, lr=lr, weight_decay=0.0))
         super().__init__(
             [p for part in self._parts for g in part.param_groups for p in g["params"]], {}
         )
