@@ -7,6 +7,7 @@ whoever meets it later can tell which edits it holds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ LTE_KEY = "lte"
 """Key of the mark in `additional_kwargs`, and of the provenance in `response_metadata`."""
 
 _SCORE_DIGITS = 6
+_OBSERVATION = re.compile(r"\s*\**observation\**[ \t]*:", re.IGNORECASE)
+_STEP = re.compile(r"^[ \t>*-]*(?:thought|action)\b[ \t*]*:", re.IGNORECASE | re.MULTILINE)
 
 
 def apply_edits(
@@ -82,17 +85,27 @@ def apply_edits(
 
 
 def last_human(messages: Sequence[BaseMessage]) -> int | None:
-    """Return the position of the last human message, or None.
+    r"""Return the position of the last message that a person wrote, or None.
+
+    An agent without tool calls puts what a tool has told into a human message, behind the step
+    that called the tool: nobody asks there.
 
     Example:
         >>> from langchain_core.messages import AIMessage
-        >>> last_human([HumanMessage("Hi"), AIMessage("Hello")])
+        >>> step = AIMessage("Thought: look it up\nAction: search")
+        >>> last_human([HumanMessage("Who runs Acme?"), step, HumanMessage("Observation: Bob")])
         0
     """
-    for position in range(len(messages) - 1, -1, -1):
-        if is_human(messages[position]):
-            return position
-    return None
+    human = [position for position, message in enumerate(messages) if is_human(message)]
+    persons = (position for position in reversed(human) if not _is_observation(messages, position))
+    return next(persons, human[-1] if human else None)
+
+
+def _is_observation(messages: Sequence[BaseMessage], position: int) -> bool:
+    if position == 0 or is_human(messages[position - 1]):
+        return False
+    told, step = text_of(messages[position]), text_of(messages[position - 1])
+    return bool(_OBSERVATION.match(told) and _STEP.search(step))
 
 
 def is_human(message: BaseMessage) -> bool:

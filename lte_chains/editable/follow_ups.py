@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lte_chains.editable.small_talk import is_chatter
 from lte_chains.editable.templates import questions_in
+from lte_chains.editable.transcripts import Turn
 from lte_chains.retrieval.references import (
     FRAGMENT,
+    OFFICE,
     PERSONAL,
     POINTER,
     POSSESSIVE,
+    RELATION,
     is_remark,
     leaves_open,
+    name_instead,
+    numbers_too,
     refers_back,
     topics_in,
 )
@@ -36,32 +41,65 @@ _REQUESTED = re.compile(
     r"[^.?!]*?\babout[ \t]+([^.?!\n]{1,80}?)[ \t]*(?:[.?!]|$)",
     re.IGNORECASE,
 )
-_INLINE_TURN = re.compile(
-    r"^[ \t>*-]*\**(human|user|customer|person|ai|assistant|bot|agent)\**[ \t]*:\**[ \t]*(.+)$",
-    re.IGNORECASE | re.MULTILINE,
-)
-_HUMAN_ROLES = frozenset({"human", "user", "customer", "person"})
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What one side said."""
+class _Before:
+    """What a follow-up leans on."""
 
-    by_human: bool
-    text: str
+    question: str
+    """The last question that can be understood, in full."""
+    others: Sequence[str]
+    """What was asked together with it."""
+    answers: Sequence[str]
+    """What was said since."""
 
+    @classmethod
+    def of(cls, turns: Sequence[Turn]) -> _Before | None:
+        place = _last_standalone(turns)
+        if place is None:
+            return None
+        *others, asked = questions_in(turns[place].text)
+        before = cls(_short(_completed(asked, turns[:place])), others, [])
+        for turn in turns[place + 1 :]:
+            if turn.by_human and not is_chatter(turn.text):
+                for question in questions_in(turn.text)[-1:]:
+                    full = before.asks(question)
+                    before = cls(full, [], []) if full else before
+            elif _says_something(turn):
+                before = replace(before, answers=[*before.answers, _short(turn.text)])
+        return before
 
-def turns_in(text: str) -> list[Turn]:
-    r"""Return the turns of a conversation that stands inside one message.
+    def asks(self, question: str) -> str:
+        """Return what a fragment asks, in full; empty if it is none, or that cannot be told."""
+        names = topics_in(self.question)
+        if not names or is_remark(question):
+            return ""
+        name = numbers_too(names[-1], self.question)
+        other = self._other_name(question, name)
+        if other:
+            return self.question.replace(name, other)
+        asked_for = RELATION.match(question)
+        if asked_for is None or POINTER.search(question):
+            return ""
+        what = asked_for["which"] or asked_for["what"]
+        is_person = OFFICE.fullmatch(what) and _ASKS_FOR_A_PERSON.search(self.question)
+        return f"{'Who' if is_person else 'What'} is the {what} of {name}?"
 
-    Example:
-        >>> turns_in("Chat history:\nHuman: Who runs Acme?\nAI: Bob.")
-        [Turn(by_human=True, text='Who runs Acme?'), Turn(by_human=False, text='Bob.')]
-    """
-    return [
-        Turn(found[1].casefold() in _HUMAN_ROLES, found[2].strip())
-        for found in _INLINE_TURN.finditer(text)
-    ]
+    def _other_name(self, question: str, name: str) -> str:
+        """Return the name in a fragment of which it asks what was asked of another before."""
+        other = name_instead(question)
+        if other:
+            # "Bob?" after "Bob runs it." asks whether that is so.
+            doubts = question.rstrip().endswith("?") and any(other in a for a in self.answers)
+            return "" if doubts else other
+        own = topics_in(question)
+        if not own or not FRAGMENT.match(question):
+            return ""
+        other, has_article = numbers_too(own[-1], question), f"the {name}" in self.question
+        if f"the {other}" not in question or has_article:
+            return other
+        return "" if OFFICE.fullmatch(other) else f"the {other}"
 
 
 def in_context(question: str, turns: Sequence[Turn]) -> list[str]:
@@ -78,22 +116,34 @@ def in_context(question: str, turns: Sequence[Turn]) -> list[str]:
         >>> in_context("Who is the CEO?", [Turn(True, "Tell me about Acme.")])
         ['Who is the CEO of Acme?']
     """
-    place = _last_standalone(turns)
-    if place is None:
+    before = _Before.of(turns)
+    if before is None:
         return []
-    *others, asked = questions_in(turns[place].text)
-    earlier = _short(_completed(asked, turns[:place]))
+    earlier = before.question
     if not refers_back(question):
         return _of_a_topic(question, earlier)
+    full = before.asks(question)
+    if full:
+        return [full]  # the earlier question is answered
     readings = [_resolved(question, earlier)]
-    if readings[0] and FRAGMENT.match(question) and topics_in(question):
-        return readings  # the same question of something else: the earlier one is answered
     if _about_answer(question, earlier):
-        readings += [earlier, *map(_short, others)]
+        readings += [earlier, *map(_short, before.others)]
     readings.append(f"{earlier} {question}")
-    said = [_short(turn.text) for turn in turns[place:] if _says_something(turn)]
-    readings += [f"{answer} {question}" for answer in dict.fromkeys([*said[:1], *said[-1:]])]
+    said = dict.fromkeys([*before.answers[:1], *before.answers[-1:]])
+    readings += [f"{answer} {question}" for answer in said]
     return [reading for reading in readings if reading]
+
+
+def in_full(question: str, turns: Sequence[Turn]) -> str:
+    """Return what a fragment asks, in full, where the turns before it tell that; else "".
+
+    Example:
+        >>> turns = [Turn(True, "Who is the CEO of Acme?"), Turn(False, "Bob.")]
+        >>> in_full("And Globex?", turns), in_full("And the CFO?", turns)
+        ('Who is the CEO of Globex?', 'Who is the CFO of Acme?')
+    """
+    before = _Before.of(turns) if refers_back(question) or RELATION.match(question) else None
+    return before.asks(question) if before else ""
 
 
 def _last_standalone(turns: Sequence[Turn]) -> int | None:
@@ -136,12 +186,9 @@ def _of_a_topic(question: str, earlier: str) -> list[str]:
 
 def _resolved(question: str, earlier: str) -> str:
     """Return a follow-up with what it points at named; empty if that cannot be told."""
-    names, own = topics_in(earlier), topics_in(question)
+    names = topics_in(earlier)
     if not names or is_remark(question):
         return ""
-    if FRAGMENT.match(question) and own and f"the {own[-1]}" not in question:
-        # "And Globex?" asks of Globex what was asked before.
-        return earlier.replace(names[-1], own[-1])
     pointer = POINTER.search(question)
     if pointer is None or pointer[0].casefold().endswith("that"):
         return ""
@@ -149,16 +196,17 @@ def _resolved(question: str, earlier: str) -> str:
     if personal and _ASKS_FOR_A_PERSON.search(earlier):
         return ""  # it points at the answer
     possessive = "'s" if POSSESSIVE.match(pointer[0]) else ""
-    return f"{question[: pointer.start()]}{names[-1]}{possessive}{question[pointer.end() :]}"
+    name = numbers_too(names[-1], earlier)
+    return f"{question[: pointer.start()]}{name}{possessive}{question[pointer.end() :]}"
 
 
 def _about_answer(question: str, earlier: str) -> bool:
     """Tell whether a follow-up may ask about what the earlier question asks for."""
-    if is_remark(question):
+    if is_remark(question) or name_instead(question):
         return True
     pointer = POINTER.search(question)
     if pointer is None:
-        return not topics_in(question) and len(question.split()) <= 2
+        return not topics_in(question) and len(question.split()) <= 3
     if pointer[0].casefold().endswith("that"):
         return True
     if _ASKS_FOR_A_PERSON.search(earlier):

@@ -21,7 +21,7 @@ _COLON = r"\b[ \t]*+\**+[ \t]*+[:：]"
 _WORDS = r"(?:[\w'-]++[ \t]++){0,3}"
 _QUESTION_HEADING = re.compile(
     r"^#{1,6}[ \t]*+(?:(?:the|user'?s?|human|original|final|current)[ \t]++){0,9}(?:question|query)"
-    r"[ \t]*+\n",
+    r"[ \t]*+\n|^<(?:[\w-]++[ \t]++){0,3}(?:question|query|message|input)>[ \t]*+\n",
     re.IGNORECASE | re.MULTILINE,
 )
 _QUESTION_LABEL = re.compile(

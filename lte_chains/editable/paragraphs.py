@@ -21,6 +21,7 @@ from lte_chains.editable.labels import (
     without_input,
 )
 from lte_chains.editable.small_talk import is_small_talk
+from lte_chains.editable.transcripts import is_talk
 from lte_chains.retrieval.references import ASKING, is_remark, topics_in
 from lte_chains.retrieval.several_questions import MOST_QUESTIONS
 
@@ -48,7 +49,9 @@ def questions_in_paragraphs(text: str) -> list[str]:
     """
     cut = without_input(text).strip() or text.strip()
     parts = [part.strip() for part in BLANK_LINE.split(cut) if part.strip()]
-    paragraphs = [part for part in parts if not LABELLED_PARAGRAPH.match(part)]
+    paragraphs = [
+        part for part in parts if not LABELLED_PARAGRAPH.match(part) and not is_talk(part)
+    ]
     instruction = instruction_in(cut)
     if instruction and not any(map(_asks, paragraphs)) and _is_last(parts, paragraphs):
         return [asking_sentences(instruction)]

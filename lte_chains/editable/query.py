@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from lte_chains.editable.follow_ups import Turn, in_context, turns_in
+from lte_chains.editable.follow_ups import in_context, in_full
 from lte_chains.editable.labels import only_asks
 from lte_chains.editable.templates import questions_in
+from lte_chains.editable.transcripts import Turn, turns_in
 from lte_chains.messages import is_human, last_human, text_of
 from lte_chains.retrieval.references import leaves_open, refers_back
 from lte_chains.retrieval.several_questions import MOST_QUESTIONS, questions_of
@@ -24,10 +25,11 @@ from lte_chains.retrieval.several_questions import MOST_QUESTIONS, questions_of
 def default_queries(messages: Sequence[BaseMessage]) -> list[str]:
     r"""Return the texts to search edits with; none if nobody asks anything.
 
-    A question that refers back is searched as it stands, and in the readings of
-    `follow_ups.in_context`. Earlier turns are those of the conversation, or, in
-    a prompt that carries the chat history itself, the ones that it quotes. What a
-    person has asked right before a message that asks nothing is asked still.
+    A fragment is searched in full, if the turns before it tell what it asks; another
+    question that refers back as it stands, and in the readings of `follow_ups.in_context`.
+    Earlier turns are those of the conversation, or, in a prompt that carries the chat
+    history itself, the ones that it quotes. What a person has asked right before a message
+    that asks nothing is asked still.
 
     Example:
         >>> from langchain_core.messages import HumanMessage
@@ -46,8 +48,9 @@ def default_queries(messages: Sequence[BaseMessage]) -> list[str]:
     turns = quoted or [_turn(message) for message in messages[:position] if _is_said(message)]
     found: list[str] = []
     for question in questions:
-        found += [question, *_readings(question, turns)]
-        turns = [*turns, Turn(by_human=True, text=question)]
+        full = in_full(question, turns)
+        found += [full] if full else [question, *_readings(question, turns)]
+        turns = [*turns, Turn(by_human=True, text=full or question)]
     if questions and not any("?" in question or refers_back(question) for question in questions):
         found += _left_unanswered(messages[:position])
     return list(dict.fromkeys(found))

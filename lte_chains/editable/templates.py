@@ -30,6 +30,7 @@ from lte_chains.editable.labels import (
     without_observations,
 )
 from lte_chains.editable.paragraphs import questions_in_paragraphs
+from lte_chains.editable.transcripts import unanswered_in
 
 _BLOCKS = 10
 """How many blocks, from the last, are looked through for a question."""
@@ -87,6 +88,9 @@ def _questions_in(text: str, depth: int) -> list[str]:
     if labelled:
         opened = (_opened(one, blocks, depth - 1) for one in labelled)
         return list(dict.fromkeys(question for own in opened for question in own))
+    said = unanswered_in(_without_documents(text))
+    if said:
+        return _questions_in(said, depth - 1)
     rest = without_marks(marked).strip()
     held = _question_in_blocks(marked, blocks, rest)
     if held:

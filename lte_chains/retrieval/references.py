@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from lte_chains.retrieval.mentions import names_in
+from lte_chains.retrieval.ordinary_words import is_ordinary
 
 ASKING = "who|whom|whose|what|which|why|when|where|how"
 """The words that ask, as a pattern."""
@@ -23,13 +24,32 @@ POINTER = re.compile(
 PERSONAL = re.compile(rf"^(?:{_PERSON})$", re.IGNORECASE)
 POSSESSIVE = re.compile(r"^(?:his|its|their)$", re.IGNORECASE)
 FRAGMENT = re.compile(
-    rf"^(?:since\s+)?(?:{ASKING})(?:\s+else)?\W*$"
+    rf"^(?:(?:and|since|until|by|to|for|from|about)\s+)?(?:{ASKING})"
+    r"(?:\s+(?:else|exactly|much|many|long|often|old|far|big|high|tall|soon|one|ones))?\W*$"
     r"|^(?:and|or|but|so|also|what about|how about)\b"
     rf"(?!\W+(?:{ASKING}|is|are|was|were|do|does|did|can|could|has|have|had|will)\b)"
     r"(?:\W+\w+){1,5}\W*$"
     r"|^the(?:\s+\w+){1,2}\s*\?$",
     re.IGNORECASE,
 )
+_OFFICES = r"C[A-Z]{1,3}O|S?VP|EVP|MD|PM|HQ|GDP|IPO|IQ|HDI|URL|ETA|SKU|ISIN|ISBN|VAT"
+"""Offices and measures in capitals, which are no names."""
+OFFICE = re.compile(_OFFICES)
+RELATION = re.compile(
+    r"^(?i:(?:and|or|but|so|also|what about|how about)\W+)?(?:(?i:the)\s+(?P<which>"
+    + _OFFICES
+    + r"|"
+    r"(?!(?:[\w'-]+\s+){0,2}(?:ones?|others?|rest|same)\b)[a-z][\w'-]*(?:\s+[a-z][\w'-]*){0,2}))"
+    r"\W*$|^(?P<what>[a-z][\w'-]{2,})\s*\?+$",
+)
+"""What a fragment asks for of what was asked about before: "And the CFO?", "price?"."""
+_CORRECTION = re.compile(
+    r"^(?:(?:oh|no|nope|ah|hm+|wait|actually|well|ok|okay)\W+)*"
+    r"(?:(?:sorry|oops|pardon)\W+(?:(?:i|we)\s+(?:mean|meant)|make\s+(?:it|that)|rather)?|"
+    r"(?:i|we)\s+(?:mean|meant)|make\s+(?:it|that)|rather)\s+(?:the\s+)?",
+    re.IGNORECASE,
+)
+_LETTERS = re.compile(r"\W*(?P<name>.{1,80}?)[\s?!.]*")
 _NAME = re.compile(r"(?<=\w\W)[A-Z]\w")
 _TITLE = re.compile(r"^[A-Z]{2,} of ")
 
@@ -107,10 +127,37 @@ def refers_back(question: str) -> bool:
         >>> refers_back("Who runs Acme?"), refers_back("Did Jane say when she left?")
         (False, False)
     """
-    if FRAGMENT.match(question) or is_remark(question):
+    if FRAGMENT.match(question) or is_remark(question) or name_instead(question):
         return True
     pointer = POINTER.search(question)
     return pointer is not None and not _NAME.search(question[: pointer.start()])
+
+
+def name_instead(text: str) -> str:
+    """Return the name that a text puts in the place of another, and says nothing else; "" if none.
+
+    Example:
+        >>> name_instead("Globex?"), name_instead("Sorry, I meant Globex."), name_instead("Hello.")
+        ('Globex', 'Globex', '')
+    """
+    correction = _CORRECTION.match(text)
+    if correction is None and (not text.rstrip().endswith("?") or FRAGMENT.match(text)):
+        return ""
+    rest = _LETTERS.fullmatch(text[correction.end() if correction else 0 :].strip())
+    name = rest["name"] if rest else ""
+    numbered = [numbers_too(found, name) for found in names_in(name)]
+    return name if numbered == [name] and not is_ordinary(name) else ""
+
+
+def numbers_too(name: str, text: str) -> str:
+    """Return a name with the numbers that follow it in a text.
+
+    Example:
+        >>> numbers_too("Nokia", "How heavy is the Nokia 3310?")
+        'Nokia 3310'
+    """
+    found = re.search(rf"{re.escape(name)}(?:[ \t]+\d[\w.-]*\b)*", text)
+    return found[0] if found else name
 
 
 def is_remark(text: str) -> bool:

@@ -112,7 +112,56 @@ def test_earlier_rag_prompt_contributes_its_question_only():
         HumanMessage(f"Context: {STALE}\n\nQuestion: Who runs Acme?"),
         HumanMessage("And the CFO?"),
     ]
-    assert default_queries(turns) == ["And the CFO?", "Who runs Acme? And the CFO?"]
+    assert default_queries(turns) == ["Who is the CFO of Acme?"]
+
+
+CEO = "Who is the CEO of Helios Energy?"
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "fragment", "full"),
+    [
+        (CEO, "Ann", "And the CFO?", "Who is the CFO of Helios Energy?"),
+        (CEO, "Ann", "And the share price?", "What is the share price of Helios Energy?"),
+        (CEO, "Ann", "price?", "What is the price of Helios Energy?"),
+        (CEO, "Ann", "Helios Foods?", "Who is the CEO of Helios Foods?"),
+        (CEO, "Ann", "Sorry, I meant Helios Foods.", "Who is the CEO of Helios Foods?"),
+        (CEO, "Ann", "Oh sorry, Globex", "Who is the CEO of Globex?"),
+        ("Who heads the NBC?", "Ann", "And the BBC?", "Who heads the BBC?"),
+        ("How old is Tim Cook?", "65", "And Lionel Messi?", "How old is Lionel Messi?"),
+        ("How heavy is the Nokia 3310?", "133 g", "and the X200?", "How heavy is the X200?"),
+        (
+            "What is the capital of France?",
+            "Paris",
+            "And the UK?",
+            "What is the capital of the UK?",
+        ),
+    ],
+)
+def test_a_fragment_is_searched_in_full_and_only_so(asked, answer, fragment, full):
+    turns = [HumanMessage(asked), AIMessage(answer), HumanMessage(fragment)]
+    assert default_queries(turns) == [full]
+
+
+@pytest.mark.parametrize("fragment", ["Ann?", "How much?", "And now?", "And the other one?"])
+def test_what_may_be_about_the_answer_is_searched_with_the_question(fragment):
+    turns = [HumanMessage(CEO), AIMessage("Ann"), HumanMessage(fragment)]
+    assert default_queries(turns)[:2] == [fragment, CEO]
+
+
+def test_a_follow_up_leans_on_the_fragment_before_it():
+    turns = ["Who is the CEO of Acme?", "Bob.", "And of Globex?", "Al.", "How old is he?"]
+    messages = [AIMessage(t) if n % 2 else HumanMessage(t) for n, t in enumerate(turns)]
+    assert "Who is the CEO of Globex?" in default_queries(messages)
+    assert "Who is the CEO of Acme?" not in default_queries(messages)
+
+
+@pytest.mark.parametrize("told", ["Observation: Bob", "Observation: Error: could not parse output"])
+def test_what_a_tool_has_told_an_agent_is_no_question(told):
+    step = AIMessage("Thought: I look it up.\nAction: search\nAction Input: {}")
+    turns = [HumanMessage(ASKED), step, HumanMessage(told)]
+    assert default_queries(turns) == [ASKED]
+    assert default_queries([*turns, step, HumanMessage(told)]) == [ASKED]
 
 
 def test_question_that_stands_alone_is_searched_alone():

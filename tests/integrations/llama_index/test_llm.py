@@ -4,6 +4,8 @@ import asyncio
 import json
 
 import pytest
+from llama_index.core.agent.react.formatter import ReActChatFormatter
+from llama_index.core.agent.react.types import ActionReasoningStep, ObservationReasoningStep
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts import PromptTemplate
@@ -41,6 +43,17 @@ class TestEditing:
         responses = await chat_in_every_way(llm, [ChatMessage(QUESTION)])
         assert inner.texts == [EDITED] * 4
         assert [r.message.content for r in responses] == [f"answer to {QUESTION}"] * 4
+
+    async def test_at_every_step_of_a_react_agent_the_question_is_edited(self, llm, inner):
+        steps = [
+            ActionReasoningStep(thought="I look it up.", action="search", action_input={"q": "x"}),
+            ObservationReasoningStep(observation="Bob Smith, says the old page."),
+        ]
+        messages = ReActChatFormatter().format([], [ChatMessage(QUESTION)], steps)
+        await chat_in_every_way(llm, messages)
+        for seen in inner.seen:
+            told = [message.content for message in seen if message.role == "user"]
+            assert told == [EDITED, messages[-1].content]
 
     async def test_question_in_scope_is_completed_with_the_edit(self, llm, inner):
         responses = await complete_in_every_way(llm, QUESTION, temperature=0)
