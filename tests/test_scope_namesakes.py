@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lte_chains import Edit, EditMatch
+from lte_chains import Edit, EditMatch, EditMemory
 from lte_chains.scope import CrossEncoderGate
 from lte_chains.scope.namesakes import signs_of_another
 
@@ -179,3 +179,42 @@ def test_what_may_describe_the_subject_does_not_fill_its_place(named):
 def test_long_words_and_questions_take_no_time():
     edit = _employer("a" * 30_000 + " Lewis")
     assert signs_of_another("Who is " + "A" * 30_000 + " Lewis? " * 5_000, edit) == 0
+
+
+OFFICES = {
+    "CEO": "chief executive officer",
+    "CFO": "chief financial officer",
+    "CTO": "chief technology officer",
+    "COO": "chief operating officer",
+    "CMO": "chief marketing officer",
+}
+
+
+@pytest.mark.parametrize("spelt_out", [True, False])
+@pytest.mark.parametrize("asked_by", [str.upper, OFFICES.__getitem__])
+def test_each_office_is_found_by_its_letters_and_by_its_words(spelt_out, asked_by):
+    with EditMemory.open(":memory:") as memory:
+        memory.add_edits(
+            [
+                Edit(
+                    prompt=f"The {words if spelt_out else letters} of Veltron Systems is",
+                    target_new=f"{letters} Holm",
+                    subject="Veltron Systems",
+                    relation=letters,
+                    id=letters,
+                )
+                for letters, words in OFFICES.items()
+            ]
+        )
+        retriever = memory.as_retriever()
+        for letters in OFFICES:
+            found = retriever.retrieve(f"Who is the {asked_by(letters)} of Veltron Systems?")
+            assert [match.edit.id for match in found] == [letters]
+
+
+def test_the_ceo_is_not_named_for_another_office():
+    edit = Edit(prompt="The CEO of Acme is", target_new="Jane Doe", subject="Acme")
+    questions = ["Who is Acme's chief executive?", "Who is Acme's chief financial officer?"]
+    first, second = CrossEncoderGate().probabilities([(question, edit) for question in questions])
+    assert first > 0.9
+    assert second < 0.1

@@ -43,6 +43,16 @@ _SECOND_THING = re.compile(
     r"|the[ \t]+[A-Z]{2,}[ \t]+of[ \t]+[\"'A-Z])"
 )
 _FIRST_THING = re.compile(r"\bthe[ \t]+(?:[a-z-]+[ \t]+)?(?:[a-z-]+|[A-Z]{2,})[ \t]+of[ \t]+\S+$")
+_THINGS_OF = r"\bthe[ \t]+((?:[\w-]+[ \t]+){0,2}?[\w-]+%s)[ \t]+of[ \t]+"
+_PLURAL_OF = re.compile(_THINGS_OF % "(?<![sui])s" + r"((?:both[ \t]+)?[^,?]+[^?]*)")
+_THAT_OF = re.compile(_THINGS_OF % "" + r"([^?]+?[ \t]+th(?:at|ose)[ \t]+of[^?]+)")
+_BETWEEN_NAMES = re.compile(
+    r",[ \t]*(?:and|or)?[ \t]*"
+    r"|[ \t]+(?:(?:and|or|than|with|to)(?:[ \t]+th(?:at|ose)[ \t]+of)?)[ \t]+"
+)
+_A_NAME = re.compile(r"(?:the[ \t]+)?[A-Z0-9][^\s]*(?:[ \t]+[^\s]+){0,5}")
+_VERB_BEHIND = re.compile(r"(?<=[^\s])(?:[ \t]+[a-z]+){1,3}$")
+_PLURAL_ENDINGS = (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"))
 _LEADS_ON = re.compile(r"\b(?:between|both)\b", re.IGNORECASE)
 
 
@@ -156,11 +166,36 @@ def _is_relative(before: str, asks: str) -> bool:
 def _things(question: str) -> list[str]:
     """Return "What is the capital of Chile" and "the CEO of Acme", where both are asked for."""
     pieces = _SECOND_THING.split(question)
-    if len(pieces) == 1 or _LEADS_ON.search(pieces[0]):
+    if len(pieces) == 1:
+        return _of_each(question)
+    if _LEADS_ON.search(pieces[0]):
         return [question]
     if any(_FIRST_THING.search(piece) is None for piece in pieces[:-1]):
         return [question]
     return [f"{piece}?" for piece in pieces[:-1]] + [pieces[-1]]
+
+
+def _of_each(question: str) -> list[str]:
+    """Return what is asked of several things at once of each: "the capitals of Chile and Peru".
+
+    "The CEO of Marks and Spencer" is that of one company: a plural tells, or "that of".
+    """
+    same, plural = _THAT_OF.search(question), _PLURAL_OF.search(question)
+    found = same or plural
+    if found is None:
+        return [question]
+    names = _BETWEEN_NAMES.split(found[2].removeprefix("both ").rstrip(" .!"))
+    if len(names) == 1 or not all(map(_A_NAME.fullmatch, names)):
+        return [question]
+    thing = found[1] if same else _singular(found[1])
+    if same:  # what compares them follows the first
+        names[0] = _VERB_BEHIND.sub("", names[0])
+    return [f"the {thing} of {name}?" for name in names]
+
+
+def _singular(noun: str) -> str:
+    endings = (noun[: -len(end)] + own for end, own in _PLURAL_ENDINGS if noun.endswith(end))
+    return next(endings, noun[:-1])
 
 
 def _useful(used: Sequence[EditMatch]) -> list[Sequence[EditMatch]]:

@@ -19,6 +19,7 @@ from lte_chains.edit import Edit
 from lte_chains.retrieval.mentions import LONGEST_NAME, words_of
 from lte_chains.retrieval.ordinary_words import DATE_WORDS, is_ordinary
 from lte_chains.retrieval.whole_names import LEGAL_FORMS, SENTENCE_MARKS, capitals_tell
+from lte_chains.scope.offices import names_another_office
 from lte_chains.word_edges import is_unspaced
 
 _CONNECTORS = frozenset(
@@ -51,9 +52,10 @@ _SCORE = 3.0
 
 
 def lowered(scores: Sequence[float], pairs: Sequence[tuple[str, Edit]]) -> list[float]:
-    """Return the network's scores of pairs, less where a question names another subject."""
+    """Return the network's scores of pairs, less where another subject or office is named."""
     return [
-        score - _SCORE * signs_of_another(*pair) for score, pair in zip(scores, pairs, strict=True)
+        score - _SCORE * (2 if names_another_office(*pair) else signs_of_another(*pair))
+        for score, pair in zip(scores, pairs, strict=True)
     ]
 
 

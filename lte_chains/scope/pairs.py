@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from lte_chains.edit import Edit
 from lte_chains.errors import MissingExtraError
+from lte_chains.scope.offices import abbreviated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,7 +164,7 @@ class PairEncoder:
         return Batch(ids, types, mask)
 
     def _tokens(self, text: str) -> list[int]:
-        tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        tokens: list[int] = self._tokenizer.encode(abbreviated(text), add_special_tokens=False).ids
         return tokens
 
     def _question(self, text: str) -> tuple[int, ...]:

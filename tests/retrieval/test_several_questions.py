@@ -40,6 +40,9 @@ def retriever() -> Iterator[EditRetriever]:
         ("1. What is the capital of France?\n2. Who is the CEO of Acme?", {"capital", "ceo"}),
         ("Tell me:\n- the CEO of Acme\n- the capital of France", {"capital", "ceo"}),
         ("What is the capital of France and the CEO of Acme?", {"capital", "ceo"}),
+        ("Who are the CEOs of Acme and Globex?", {"ceo", "globex"}),
+        ("How does the CEO of Acme compare to that of Globex?", {"ceo", "globex"}),
+        ("What are the capitals of Spain, Italy and France?", {"capital"}),
         ("How tall is the Eiffel tower and where does the Seine flow?", set()),
         ("Who is the CEO of Acme and how tall is the Eiffel tower?", {"ceo"}),
     ],
@@ -52,6 +55,42 @@ def test_each_question_of_a_text_gets_its_edit(
     assert retriever.retrieve_batch([text, text]) == [found, found]
     explained = [one.edit.id for one in retriever.explain(text).judgements if one.used]
     assert explained == [match.edit.id for match in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "questions"),
+    [
+        (
+            "What are the prices of the X2 and the X3?",
+            ["the price of the X2?", "the price of the X3?"],
+        ),
+        (
+            "Who are the bosses of both Acme or Globex?",
+            ["the boss of Acme?", "the boss of Globex?"],
+        ),
+        (
+            "Compare the area of Peru and that of Chile.",
+            ["the area of Peru?", "the area of Chile?"],
+        ),
+        ("List the cities of Peru, and Chile.", ["the city of Peru?", "the city of Chile?"]),
+    ],
+)
+def test_a_plural_of_several_names_asks_for_each(text: str, questions: list[str]) -> None:
+    assert questions_of(text) == questions
+    assert searched_texts(text) == [text, *questions]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Who is the CEO of Marks and Spencer?",
+        "What is the status of Acme and Globex?",
+        "What are the headquarters of Acme?",
+        "What are the names of those who left Acme and Globex?",
+    ],
+)
+def test_one_thing_is_asked_for_once(text: str) -> None:
+    assert questions_of(text) == [text]
 
 
 def test_explain_says_of_each_question_what_gave_way_to_an_edit_in_its_own_words() -> None:
