@@ -63,6 +63,17 @@ def require_query(query: object) -> str:
     return query
 
 
+def require_queries(queries: Sequence[str]) -> list[str]:
+    """Return queries' texts as a list.
+
+    Raises:
+        ConfigError: A lone string, or something else than valid texts.
+    """
+    if isinstance(queries, str) or not isinstance(queries, Iterable):
+        raise ConfigError(f"give a list of queries, not {queries!r}")
+    return list(map(require_query, queries))
+
+
 def require_place(name: str, path: object) -> str:
     """Return the path of a file.
 

@@ -17,7 +17,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.vectorstores import VectorStoreRetriever
 from pydantic import Field
 
-from lte_chains.arguments import require_count, require_moment, require_query
+from lte_chains.arguments import require_count, require_moment, require_queries, require_query
 from lte_chains.edit import Edit, EditMatch
 from lte_chains.memory import EditMemory
 from lte_chains.prompts import neutralise
@@ -148,10 +148,10 @@ class EditRetriever(ConfiguredRetriever, VectorStoreRetriever):
         They are embedded together and judged together, and so are their hops.
 
         Raises:
-            ConfigError: As `retrieve` does.
+            ConfigError: As `retrieve` does, and for a text instead of a list.
         """
         driver, budget = self.driver(k, at), self._budget(k)
-        asked = [searched_texts(require_query(query)) for query in queries]
+        asked = list(map(searched_texts, require_queries(queries)))
         found = driver.run_all(self._all_found(asked, budget))
         return [list(each.used) for each in joined(asked, found, budget)]
 
@@ -160,7 +160,7 @@ class EditRetriever(ConfiguredRetriever, VectorStoreRetriever):
     ) -> list[list[EditMatch]]:
         """Return what `retrieve_batch` does."""
         driver, budget = self.driver(k, at), self._budget(k)
-        asked = [searched_texts(require_query(query)) for query in queries]
+        asked = list(map(searched_texts, require_queries(queries)))
         found = await driver.arun_all(self._all_found(asked, budget))
         return [list(each.used) for each in joined(asked, found, budget)]
 

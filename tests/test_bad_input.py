@@ -228,6 +228,12 @@ def test_a_k_below_one_is_refused(memory: EditMemory, k: int) -> None:
     )
 
 
+@pytest.mark.parametrize("queries", ["Who runs Acme?", 7, ["Who runs Acme?", None]])
+def test_a_batch_of_queries_is_a_list_of_texts(memory: EditMemory, queries: Any) -> None:
+    retriever = memory.as_retriever()
+    refused(memory, lambda: retriever.retrieve_batch(queries), ConfigError)
+
+
 @pytest.mark.parametrize("namespace", ["", " ", "a\x00b"], ids=ascii_id)
 def test_a_namespace_without_a_name_is_refused(memory: EditMemory, namespace: str) -> None:
     refused(memory, lambda: memory.in_namespace(namespace), ConfigError)

@@ -243,6 +243,7 @@ def test_a_file_that_holds_no_edits_is_told_and_adds_nothing() -> None:
         ["edits", "--at", "2026-01-01T10:00:00"],
         ["edits", "--as-of", "soon"],
         ["search", "x", "--k", "0"],
+        ["search", " "],
         ["rollback", "-1"],
         ["import", "nowhere.jsonl"],
         ["evaluate", "retrieval"],

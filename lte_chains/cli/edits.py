@@ -144,6 +144,8 @@ def search(
 
     Example: lte-chains search "Where was the CEO of Acme born?" --explain
     """
+    if not query.strip():
+        raise typer.BadParameter("the query is empty: ask something")
     moment = None if at is None else as_datetime(at)
     with open_memory(store, namespace) as memory:
         retriever = memory.as_retriever() if k is None else memory.as_retriever(k=k)
