@@ -231,9 +231,14 @@ def names_in(text: str) -> list[str]:
         >>> names_in("The boss says: where does Jane Doe of Acme live?")
         ['Jane Doe of Acme']
     """
+    return list(_names_in(text))
+
+
+@lru_cache(maxsize=4096)  # the same edits are near many questions
+def _names_in(text: str) -> tuple[str, ...]:
     parts = spaced_parts(text)
     found = (_ENDING.sub("", name) for part in parts for name in _NAME.findall(part))
-    return [name for name in found if _SAYS_NOTHING.fullmatch(name) is None or name.isupper()]
+    return tuple(n for n in found if _SAYS_NOTHING.fullmatch(n) is None or n.isupper())
 
 
 def subject_names(edit: Edit) -> list[str]:
