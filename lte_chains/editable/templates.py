@@ -82,13 +82,14 @@ def _questions_in(text: str, depth: int) -> list[str]:
     if keyed:
         return _questions_in(keyed, depth - 1)
     # Before a label is looked for: a document may hold questions of its own.
-    marked, blocks = cut_blocks(without_observations(_without_documents(text)))
+    own = _without_documents(text)
+    marked, blocks = cut_blocks(without_observations(own))
     tagged = [inner.strip() for _, _, inner in _elements(_QUESTION_TAG, marked) if inner.strip()]
     labelled = tagged[-1:] or labelled_questions(marked)
     if labelled:
         opened = (_opened(one, blocks, depth - 1) for one in labelled)
         return list(dict.fromkeys(question for own in opened for question in own))
-    said = unanswered_in(_without_documents(text))
+    said = unanswered_in(own)
     if said:
         return _questions_in(said, depth - 1)
     rest = without_marks(marked).strip()

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from lte_chains.editable.labels import BLANK_LINE
+
 _PERSONS = "human|user|customer|person"
 _ROLES = rf"{_PERSONS}|ai|assistant|bot|agent|model|system"
 _ROLE = re.compile(
@@ -30,7 +32,6 @@ _TEMPLATE_END = re.compile(
     r"<\|(?:im_end|eot_id|end|endoftext|begin_of_text)\|>|<end_of_turn>|</?s>|<bos>", re.IGNORECASE
 )
 _SYSTEM = re.compile(r"<<SYS>>.*?<</SYS>>", re.DOTALL)
-_BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def turns_in(text: str) -> list[Turn]:
     found = []
     for label, following in zip_longest(labels, labels[1:]):
         end = following.start() if following else len(plain)
-        said = _BLANK_LINE.split(plain[label.end() : end].strip(), maxsplit=1)[0].strip()
+        said = BLANK_LINE.split(plain[label.end() : end].strip(), maxsplit=1)[0].strip()
         if said and not _is_system(label):
             found.append(Turn(_is_person(label), said))
     return found
@@ -77,7 +78,7 @@ def unanswered_in(text: str) -> str | None:
     said = plain[labels[-1].end() : end].strip()
     if not awaits_reply and (
         # What stands around the conversation may be the question.
-        _BLANK_LINE.search(said) or "?" in plain[: labels[0].start()]
+        BLANK_LINE.search(said) or "?" in plain[: labels[0].start()]
     ):
         return None
     return said or None
@@ -109,8 +110,12 @@ def _label(token: re.Match[str]) -> str:
 
 
 def _is_person(label: re.Match[str]) -> bool:
-    return _PERSON.fullmatch(label["role"] or label["head"]) is not None
+    return _PERSON.fullmatch(_role(label)) is not None
 
 
 def _is_system(label: re.Match[str]) -> bool:
-    return (label["role"] or label["head"]).casefold() == "system"
+    return _role(label).casefold() == "system"
+
+
+def _role(label: re.Match[str]) -> str:
+    return label["role"] or label["head"]

@@ -36,9 +36,8 @@ _OFFICES = r"C[A-Z]{1,3}O|S?VP|EVP|MD|PM|HQ|GDP|IPO|IQ|HDI|URL|ETA|SKU|ISIN|ISBN
 """Offices and measures in capitals, which are no names."""
 OFFICE = re.compile(_OFFICES)
 RELATION = re.compile(
-    r"^(?i:(?:and|or|but|so|also|what about|how about)\W+)?(?:(?i:the)\s+(?P<which>"
-    + _OFFICES
-    + r"|"
+    r"^(?i:(?:and|or|but|so|also|what about|how about)\W+)?(?:(?i:the)\s+"
+    rf"(?P<which>{_OFFICES}|"
     r"(?!(?:[\w'-]+\s+){0,2}(?:ones?|others?|rest|same)\b)[a-z][\w'-]*(?:\s+[a-z][\w'-]*){0,2}))"
     r"\W*$|^(?P<what>[a-z][\w'-]{2,})\s*\?+$",
 )
@@ -49,7 +48,7 @@ _CORRECTION = re.compile(
     r"(?:i|we)\s+(?:mean|meant)|make\s+(?:it|that)|rather)\s+(?:the\s+)?",
     re.IGNORECASE,
 )
-_LETTERS = re.compile(r"\W*(?P<name>.{1,80}?)[\s?!.]*")
+_LESS_MARKS = re.compile(r"\W*(?P<name>.{1,80}?)[\s?!.]*")
 _NAME = re.compile(r"(?<=\w\W)[A-Z]\w")
 _TITLE = re.compile(r"^[A-Z]{2,} of ")
 
@@ -143,7 +142,7 @@ def name_instead(text: str) -> str:
     correction = _CORRECTION.match(text)
     if correction is None and (not text.rstrip().endswith("?") or FRAGMENT.match(text)):
         return ""
-    rest = _LETTERS.fullmatch(text[correction.end() if correction else 0 :].strip())
+    rest = _LESS_MARKS.fullmatch(text[correction.end() if correction else 0 :].strip())
     name = rest["name"] if rest else ""
     numbered = [numbers_too(found, name) for found in names_in(name)]
     return name if numbered == [name] and not is_ordinary(name) else ""
