@@ -262,6 +262,8 @@ class EditRetriever(ConfiguredRetriever, VectorStoreRetriever):
             return Found((), (), (), (), ())
         names = searched_names(query) if self.hops and self.gate is not None else ()
         near, judged, beyond = yield Look(query, names)
+        if not near:
+            return Found((), (), (), (), ())
         if self.gate is None:
             return Found(near, judged, (), (), budget.select(judged))
         aside = set_aside(query, judged)

@@ -133,6 +133,16 @@ def test_a_repeated_query_is_not_embedded_again(memory: EditMemory, embeddings: 
     assert embeddings.queries == [QUESTIONS[0]]
 
 
+async def test_nothing_is_embedded_where_there_is_nothing_to_find(
+    memory: EditMemory, embeddings: Counting
+) -> None:
+    retriever = memory.in_namespace("another").as_retriever()
+    question = "In which city was the person born who is the head of Initech?"
+    assert retriever.retrieve(question) == await retriever.aretrieve(question) == []
+    assert retriever.explain(question).judgements == ()
+    assert (embeddings.queries, embeddings.batches) == ([], [])
+
+
 def test_names_that_hops_may_begin_at_are_embedded_with_a_long_question(
     memory: EditMemory, embeddings: Counting
 ) -> None:

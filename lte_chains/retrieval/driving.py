@@ -28,6 +28,10 @@ JudgeBatch = Callable[[Sequence[str], Sequence[Sequence[EditMatch]]], list[list[
 """Judges the candidates of several queries; one list of matches for each."""
 
 
+Seen = tuple[list[EditMatch], list[EditMatch], list[EditMatch]]
+"""What a `Look` is answered with: the nearest edits, the same judged, and those beyond."""
+
+
 @dataclass(frozen=True)
 class Driver:
     """What the steps of one retrieval, or of several at once, work on."""
@@ -74,9 +78,7 @@ class Driver:
                 vectors = self.memory.embed_texts([t for request in own for t in request.texts])
                 found: Sequence[Any] = _portions(vectors, [len(r.texts) for r in own])
             elif kind is Look:
-                queries = [request.query for request in own]
-                vectors = self.memory.embed_queries(queries, ahead=_ahead(own))
-                found = self._looked(queries, vectors)
+                found = self._look(own)
             elif kind is Say:
                 found = [self._llm.invoke(request.prompt).text for request in own]
             else:
@@ -93,10 +95,7 @@ class Driver:
                 vectors = await self.memory.aembed_texts(texts)
                 found: Sequence[Any] = _portions(vectors, [len(r.texts) for r in own])
             elif kind is Look:
-                queries = [request.query for request in own]
-                vectors = await self.memory.aembed_queries(queries, ahead=_ahead(own))
-                # A gate may run a model, and a store may read files.
-                found = await run_in_executor(None, self._looked, queries, vectors)
+                found = await self._alook(own)
             elif kind is Say:
                 said = [self._llm.ainvoke(request.prompt) for request in own]
                 found = [message.text for message in await asyncio.gather(*said)]
@@ -113,9 +112,27 @@ class Driver:
         judges = [request for request in requests if isinstance(request, Judge)]
         return self.judge([r.query for r in judges], [r.matches for r in judges])
 
+    def _look(self, looks: Sequence[Look]) -> list[Seen]:
+        if not self._holds_edits():
+            return [([], [], [])] * len(looks)
+        queries = [look.query for look in looks]
+        return self._looked(queries, self.memory.embed_queries(queries, ahead=_ahead(looks)))
+
+    async def _alook(self, looks: Sequence[Look]) -> list[Seen]:
+        # A gate may run a model, and a store may read files.
+        if not await run_in_executor(None, self._holds_edits):
+            return [([], [], [])] * len(looks)
+        queries = [look.query for look in looks]
+        vectors = await self.memory.aembed_queries(queries, ahead=_ahead(looks))
+        return await run_in_executor(None, self._looked, queries, vectors)
+
+    def _holds_edits(self) -> bool:
+        """Tell whether the namespace ever held an edit: what it never held need not be embedded."""
+        return self.memory.revision > 0
+
     def _looked(
         self, queries: Sequence[str], vectors: Vectors
-    ) -> list[tuple[list[EditMatch], list[EditMatch], list[EditMatch]]]:
+    ) -> list[Seen]:
         found = [self._enough(vector) for vector in vectors]
         near = [
             [*matches[: self.pool], *self._told(query, matches[: self.pool])]
