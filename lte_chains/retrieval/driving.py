@@ -130,9 +130,7 @@ class Driver:
         """Tell whether the namespace ever held an edit: what it never held need not be embedded."""
         return self.memory.revision > 0
 
-    def _looked(
-        self, queries: Sequence[str], vectors: Vectors
-    ) -> list[Seen]:
+    def _looked(self, queries: Sequence[str], vectors: Vectors) -> list[Seen]:
         found = [self._enough(vector) for vector in vectors]
         near = [
             [*matches[: self.pool], *self._told(query, matches[: self.pool])]
