@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from lte_chains.edit import Edit
 from lte_chains.scope.pairs import with_chain
@@ -18,12 +19,15 @@ from lte_chains.training.scope_gate.relations import (
     other_properties,
     others,
     questions,
+    says_it_of_the_answer,
 )
 
 GARBLED = 0.08
 """How often a question calls the subject by a name with a slip in it."""
 CONFUSED = 0.4
 """How often another relation is drawn from those that are easily taken for the edit's."""
+TOLD_TOGETHER = 0.1
+"""How often an edit is a text that says something else of its subject as well."""
 
 _NUMBER = re.compile(r"\d+")
 _SYMMETRIC = frozenset({"spouse", "sibling"})
@@ -92,7 +96,8 @@ class PairMaker:
     def _paraphrase(self) -> Pair:
         fact = self._fact()
         relation = self._known[fact.relation]
-        return self._pair(ask(relation, self._rng), fact.subject, fact, "paraphrase", True)
+        pair = self._pair(ask(relation, self._rng), fact.subject, fact, "paraphrase", True)
+        return self._told_together(pair, fact, relation)
 
     def _follows(self) -> Pair:
         fact = self._fact([r for r in self._relations if r.follows])
@@ -136,7 +141,8 @@ class PairMaker:
     def _other_relation(self) -> Pair:
         fact = self._fact()
         other = self._other(fact)
-        return self._pair(ask(other, self._rng), fact.subject, fact, "other_relation", False)
+        pair = self._pair(ask(other, self._rng), fact.subject, fact, "other_relation", False)
+        return self._told_together(pair, fact, other)
 
     def _other_property(self) -> Pair:
         fact = self._fact()
@@ -152,8 +158,10 @@ class PairMaker:
 
     def _other_subject(self) -> Pair:
         fact = self._fact()
-        form = ask(self._known[fact.relation], self._rng)
-        return self._pair(form, self._near_subject(fact), fact, "other_subject", False)
+        relation = self._known[fact.relation]
+        form = ask(relation, self._rng)
+        pair = self._pair(form, self._near_subject(fact), fact, "other_subject", False)
+        return self._told_together(pair, fact, relation)
 
     def _composed_other_relation(self) -> Pair:
         """Ask for a property of a person's mother beside an edit of the person's own property."""
@@ -183,6 +191,8 @@ class PairMaker:
         relation = self._known[fact.relation]
         same = fact.relation not in _SYMMETRIC and self._rng.random() < 0.3
         other = relation if same else self._other(fact)
+        while says_it_of_the_answer(relation, other):
+            other = self._other(fact)
         return self._pair(ask(other, self._rng), fact.target, fact, "about_target", False)
 
     def _chain_other(self) -> Pair:
@@ -259,6 +269,26 @@ class PairMaker:
 
     def _pair(self, form: str, subject: str, fact: Fact, kind: str, in_scope: bool) -> Pair:
         return Pair(self._spoken(form, subject), self._edit(fact), in_scope, kind)
+
+    def _told_together(self, pair: Pair, fact: Fact, asked: Relation) -> Pair:
+        """Now and then let the edit say something else as well, which is not asked for."""
+        if self._rng.random() >= TOLD_TOGETHER:
+            return pair
+        further = self._rng.choice(others(asked, self._relations))
+        also = Fact(fact.subject, further.name, self._answer(further))
+        told = [text for text in (self._statement(fact), self._statement(also)) if text]
+        if len(told) < 2:  # some relations are asked for, and not told
+            return pair
+        self._rng.shuffle(told)
+        text = self._rng.choice((". ", ", and ", "; ")).join(told)
+        return replace(pair, edit=Edit.from_statement(f"{text}.", subject=pair.edit.subject))
+
+    def _statement(self, fact: Fact) -> str | None:
+        forms = [form for form in self._known[fact.relation].forms if not form.endswith("?")]
+        if not forms:
+            return None
+        prompt = self._rng.choice(forms).replace("{s}", fact.subject)
+        return f"{prompt} {fact.target}"
 
     def _other(self, fact: Fact) -> Relation:
         relation = self._known[fact.relation]

@@ -44,6 +44,8 @@ class Relation:
     """Relations whose questions the edit may bear on too."""
     confused: tuple[str, ...] = ()
     """Other relations that are easily taken for this one."""
+    turned: frozenset[str] = frozenset()
+    """Relations that say the same of the answer: a mother's child."""
     words: frozenset[str] = field(default_factory=frozenset)
     """Content words of the labels, to tell properties that may mean the same."""
 
@@ -105,6 +107,11 @@ def others(relation: Relation, among: Iterable[Relation]) -> list[Relation]:
     ]
 
 
+def says_it_of_the_answer(relation: Relation, other: Relation) -> bool:
+    """Tell whether an edit of one relation answers a question of another about its new answer."""
+    return other.name in relation.turned or relation.name in other.turned
+
+
 def other_properties(relation: Relation) -> list[str]:
     """List property names that share no content word with the relation's own."""
     return [
@@ -145,6 +152,7 @@ def _relation(
         inverse=tuple(entry.get("inverse", ())),
         near=frozenset(entry["near"]),
         confused=tuple(entry.get("confused", ())),
+        turned=frozenset(entry.get("turned", ())),
         words=_content_words(labels),
     )
 

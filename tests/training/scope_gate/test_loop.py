@@ -72,7 +72,7 @@ def test_it_learns_what_it_is_shown_and_leaves_the_word_table_alone(network, enc
     assert reached[-1] == SCHEDULE.steps
 
 
-def test_eight_bits_change_scores_little(network, encoder, tmp_path):
+def test_few_bits_change_scores_little(network, encoder, tmp_path):
     save(network, tmp_path / "model.safetensors")
     stored = load(tmp_path / "model.safetensors", dtype=torch.float32)
     assert len(stored.layers) == 2

@@ -70,6 +70,33 @@ def test_what_is_confused_with_the_edits_relation_is_asked_more_often_than_other
     assert 60 < sum(name in confused for name in asked) < 140
 
 
+def test_the_answer_is_not_asked_for_what_the_edit_says_turned_round(names, facts):
+    known = {name: relations()[name] for name in ("mother", "child", "sport")}
+    maker = PairMaker(known, facts, names, random.Random(0))
+    pairs = _many(maker, "about_target", 300)
+    of_mothers = [pair.question for pair in pairs if "mother of" in pair.edit.descriptor]
+    assert any("athlete" in question for question in of_mothers)
+    assert not any("offspring" in question for question in of_mothers)
+
+
+def test_some_edits_say_something_else_as_well_which_is_not_asked_for(names, facts):
+    known = {name: relations()[name] for name in ("mother", "sport", "anthem")}
+    maker = PairMaker(known, facts, names, random.Random(0))
+    for kind in ("paraphrase", "other_relation", "other_subject"):
+        pairs = _many(maker, kind, 300)
+        both = [pair for pair in pairs if _relations_told(pair.edit.statement) == 2]
+        assert 5 < len(both) < 60, kind
+    told = [pair for pair in _many(maker, "other_relation", 300) if "anthem" in pair.question]
+    assert told
+    assert not any("anthem" in pair.edit.descriptor for pair in told)
+
+
+def _relations_told(statement: str | None) -> int:
+    words = ("mother", "mom", "plays", "sport", "anthem")
+    parts = (statement or "").replace("; ", ". ").replace(", and ", ". ").split(". ")
+    return sum(any(word in part for word in words) for part in parts)
+
+
 def test_a_year_has_a_sibling(names, facts):
     only = [fact for fact in facts if fact.relation == "director"]
     known = {name: relations()[name] for name in ("director", "birthplace")}

@@ -27,6 +27,7 @@ def test_every_relation_has_forms_with_one_place_for_the_subject():
 def test_relations_name_only_relations_that_there_are():
     known = relations()
     assert all(relation.near <= known.keys() for relation in known.values())
+    assert all(relation.turned <= known.keys() for relation in known.values())
     assert set(properties_of().values()) <= known.keys()
 
 
