@@ -16,7 +16,7 @@ def set_aside(query: str, judged: Sequence[EditMatch]) -> list[EditMatch]:
     alias for the subject), that edit is meant, and what was added about its subject
     before it or together with it gives way. What was added later may correct it: then
     nothing gives way. Edits of the same slot, which hold at other times or beside it,
-    those about other subjects, and instructions stay.
+    those that give the same answer, those about other subjects, and instructions stay.
 
     Args:
         query: What is asked.
@@ -35,10 +35,13 @@ def set_aside(query: str, judged: Sequence[EditMatch]) -> list[EditMatch]:
     asked = normalise(query)
     own = [match.edit for match in facts if asked in _questions(match.edit)]
     slots, subjects = {edit.slot for edit in own}, _names(own)
+    answers = {normalise(edit.target_new) for edit in own}
     others = [
         match
         for match in facts
-        if match.edit.slot not in slots and not subjects.isdisjoint(_names([match.edit]))
+        if match.edit.slot not in slots
+        and normalise(match.edit.target_new) not in answers
+        and not subjects.isdisjoint(_names([match.edit]))
     ]
     latest = max((edit.revision or 0 for edit in own), default=-1)
     corrected = any((match.edit.revision or 0) > latest for match in others)

@@ -47,6 +47,12 @@ def test_a_name_that_the_user_gave_is_the_subjects_too(memory):
     assert _targets(memory, "Who was the male parent of King E.?") == {"Dagobert"}
 
 
+def test_an_edit_that_gives_the_same_answer_stays(memory):
+    same = _about_eteocles("Eteocles is the child of", "dagobert")
+    memory.add_edits([PARENT, FATHER, same])
+    assert _targets(memory, PARENT.prompt) == {"Dagobert", "dagobert"}
+
+
 def test_what_was_added_later_may_correct_it_and_stays(memory):
     memory.add_edits([PARENT])
     memory.add_edits([FATHER])
