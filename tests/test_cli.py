@@ -87,7 +87,17 @@ def test_tables_for_people_show_the_same() -> None:
     run(*CEO)
     assert "Jane Doe" in run("edits").stdout
     assert "yes" in run("search", "Who is the CEO of Acme?").stdout
-    assert "add" in run("history").stdout
+
+
+def test_the_history_says_what_gave_way_to_what_in_any_width() -> None:
+    [first] = run_json(*CEO)["ids"]
+    assert "nothing" in run("history", "--namespace", "other").stdout
+    [second] = run_json(*CEO[:2], "John Roe", *CEO[3:])["ids"]
+    lines = run("history").stdout.splitlines()
+    assert lines[0].split()[0] == "1"
+    assert lines[0].endswith(f"add {first}")
+    assert lines[1].strip() == "The CEO of Acme is Jane Doe"
+    assert any(line.endswith(f"supersede {first} by {second}") for line in lines)
 
 
 def test_text_that_looks_like_markup_is_shown_as_it_is() -> None:

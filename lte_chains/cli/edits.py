@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,7 +33,17 @@ from lte_chains.cli.options import (
     parse_moment,
     parse_revision_or_moment,
 )
-from lte_chains.cli.render import edit_json, entry_json, match_json, print_json, print_table
+from lte_chains.cli.render import (
+    edit_json,
+    entry_json,
+    match_json,
+    print_json,
+    print_table,
+    visible,
+)
+
+if TYPE_CHECKING:
+    from lte_chains.memory import HistoryEntry
 
 
 def add(
@@ -208,21 +218,17 @@ def history(
     if as_json:
         print_json({"history": [entry_json(entry) for entry in entries]})
         return
-    print_table(
-        f"history of {namespace!r}",
-        ("revision", "at", "action", "edit", "superseded by", "id"),
-        (
-            (
-                entry.revision,
-                f"{entry.at:%Y-%m-%d %H:%M}",
-                entry.action,
-                None if entry.edit is None else entry.edit.descriptor,
-                entry.superseded_by,
-                entry.id,
-            )
-            for entry in entries
-        ),
-    )
+    if not entries:
+        typer.echo(f"nothing has happened in {namespace!r}")
+    for entry in entries:  # no table: ids and moments alone would fill a terminal's width
+        typer.echo(visible(f"{entry.revision:>4}  {entry.at:%Y-%m-%d %H:%M}  {_what(entry)}"))
+        if entry.edit is not None:
+            typer.echo(visible(f"      {' '.join(entry.edit.descriptor.split())}"))
+
+
+def _what(entry: HistoryEntry) -> str:
+    by = f" by {entry.superseded_by}" if entry.superseded_by else ""
+    return f"{entry.action} {entry.id}{by}"
 
 
 def rollback(
