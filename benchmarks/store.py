@@ -13,6 +13,7 @@ cache folder), and seeded perturbations beyond; `--vectors random` needs no embe
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -41,6 +42,12 @@ WARM = 500
 """Searches before those that are timed: what is measured is a process that goes on searching."""
 MOST_READ = 100_000
 """Rows in the table that the yardstick reads from, at most."""
+TOWNS = (
+    ("", "New ", "Old ", "Port ", "Upper "),
+    ("Al", "Bren", "Cor", "Dun", "Eker", "Fal", "Gren", "Hol", "Ing", "Kar", "Lum", "Mor"),
+    ("berg", "dorf", "field", "ham", "mouth", "nau", "stead", "ton", "ville", "wick"),
+)
+"""Parts of names that nothing in memory has."""
 Rows = list[tuple[str, str, str, str]]
 
 
@@ -297,20 +304,23 @@ def _model_call(folder: Path, pairs: int) -> Iterator[Result]:
     empty = EditMemory.open(":memory:", embeddings=memory.embeddings)
     model = load_model("lte-tiny")
     unedited = model.unedited or model
-    question = "What is the name of the river that flows through the city of Lyon? ({}, {})"
+    # Each question is asked once of a memory, which would not embed it again.
+    towns = map("".join, itertools.product(*TOWNS))
+    questions = (f"Which river flows through {town}?" for town in towns)
     for name, held, gate in (
         ("nothing in memory", empty, default_gate()),
         ("nothing in scope, similarity gate", memory, SimilarityGate()),
         ("nothing in scope, trained gate", memory, default_gate()),
     ):
         llm = EditableLLM(llm=model, retriever=held.as_retriever(gate=gate))
+        asked = list(itertools.islice(questions, pairs * 10 + 1))
 
-        def bare(number: int, name: str = name) -> None:
-            memory.embeddings.embed_query(question.format(name, number))
-            unedited.invoke(question.format(name, number))
+        def bare(number: int, asked: list[str] = asked) -> None:
+            memory.embeddings.embed_query(asked[number])
+            unedited.invoke(asked[number])
 
-        def edited(number: int, name: str = name, llm: EditableLLM = llm) -> None:
-            answer = llm.invoke(question.format(name, number))
+        def edited(number: int, asked: list[str] = asked, llm: EditableLLM = llm) -> None:
+            answer = llm.invoke(asked[number])
             assert not answer.response_metadata["lte"]["edits"], "an edit was in scope"
 
         for work in (edited, bare):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from lte_chains.edit import Edit
 from lte_chains.scope.pairs import with_chain
 from lte_chains.training.pretraining.names import Names
+from lte_chains.training.scope_gate.everyday import EverydayPairs
 from lte_chains.training.scope_gate.garbling import garbled
 from lte_chains.training.scope_gate.pairs import Fact, Pair
 from lte_chains.training.scope_gate.relations import (
@@ -31,6 +32,7 @@ TOLD_TOGETHER = 0.1
 
 _NUMBER = re.compile(r"\d+")
 _SYMMETRIC = frozenset({"spouse", "sibling"})
+_OF_COUNTRIES = frozenset({"country", "citizenship"})
 
 
 class PairMaker:
@@ -80,6 +82,8 @@ class PairMaker:
             "chain_unknown": self._chain_unknown,
             "unrelated": self._unrelated,
         }
+        countries = [fact.target for fact in facts if fact.relation in _OF_COUNTRIES]
+        self.kinds |= EverydayPairs(names, countries, self._spoken, rng).kinds
 
     @property
     def relations(self) -> Mapping[str, Relation]:

@@ -11,6 +11,7 @@ from lte_chains.training.scope_gate.made import PairMaker
 from lte_chains.training.scope_gate.relations import relations
 
 IN_SCOPE = {"paraphrase", "follows", "inverse", "confirm", "composed", "composed_twice", "chain"}
+IN_SCOPE |= {"office", "rule"}
 
 
 def _many(maker: PairMaker, kind: str, count: int = 60):
@@ -30,9 +31,9 @@ def test_all_other_kinds_are_out_of_scope(maker):
 def test_no_place_is_left_unfilled(maker):
     for kind in maker.kinds:
         for pair in _many(maker, kind, 30):
-            assert not any(mark in pair.question for mark in ("{s}", "{t}", "{np}", "{label}")), (
-                pair
-            )
+            assert not any(
+                mark in pair.question for mark in ("{s}", "{t}", "{np}", "{label}", "{o}", "{n}")
+            ), pair
             assert "{s}" not in pair.edit.descriptor
 
 
