@@ -145,7 +145,8 @@ def _packed(whole: Tensor) -> Tensor:
     places = torch.arange(8)
     positive = whole.long() + 2 ** (_BITS - 1)
     joint = (positive.view(len(whole), -1, 8) << _BITS * places).sum(-1, keepdim=True)
-    return (joint >> 8 * places[:_BITS] & 255).to(torch.uint8).flatten(1)
+    packed: Tensor = (joint >> 8 * places[:_BITS] & 255).to(torch.uint8).flatten(1)
+    return packed
 
 
 def _whole(stored: Tensor) -> Tensor:
@@ -158,4 +159,5 @@ def _whole(stored: Tensor) -> Tensor:
         (groups[..., bit // 8] | groups[..., bit // 8 + 1] << 8) >> bit % 8 & 2**_BITS - 1
         for bit in range(0, 8 * _BITS, _BITS)
     ]
-    return (torch.stack(apart, dim=-1) - 2 ** (_BITS - 1)).to(torch.int8).flatten(1)
+    whole: Tensor = (torch.stack(apart, dim=-1) - 2 ** (_BITS - 1)).to(torch.int8).flatten(1)
+    return whole
