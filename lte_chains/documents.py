@@ -34,6 +34,8 @@ class Shared:
     """By namespace the instructions about subjects, as of a revision of a content."""
     marks: dict[str, Vectors] = field(default_factory=dict)
     """By embedder the vector under which these are found."""
+    begun: set[str] = field(default_factory=set)
+    """Namespaces that are known to have held an edit: such a one is never new again."""
 
 
 class EditDocuments(VectorStore):
@@ -64,6 +66,19 @@ class EditDocuments(VectorStore):
     def fingerprint(self) -> str:
         """The embedder's identity, the same in every process."""
         return self._shared.embedder.fingerprint
+
+    def has_begun(self) -> bool:
+        """Return whether the namespace ever held an edit; once it has, nothing is read."""
+        begun = self._shared.begun
+        if self.namespace not in begun and self._shared.store.revision(self.namespace):
+            begun.add(self.namespace)
+        return self.namespace in begun
+
+    async def ahas_begun(self) -> bool:
+        """Return whether the namespace ever held an edit, as `has_begun` does."""
+        if self.namespace in self._shared.begun:
+            return True
+        return await run_in_executor(None, self.has_begun)
 
     def embed_queries(self, queries: Sequence[str], *, ahead: Sequence[str] = ()) -> Vectors:
         """Return unit vectors of queries, embedded together, shape (len(queries), dimension).

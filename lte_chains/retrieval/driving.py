@@ -113,22 +113,18 @@ class Driver:
         return self.judge([r.query for r in judges], [r.matches for r in judges])
 
     def _look(self, looks: Sequence[Look]) -> list[Seen]:
-        if not self._holds_edits():
+        if not self.memory.has_begun():  # there is nothing to embed a query for
             return [([], [], [])] * len(looks)
         queries = [look.query for look in looks]
         return self._looked(queries, self.memory.embed_queries(queries, ahead=_ahead(looks)))
 
     async def _alook(self, looks: Sequence[Look]) -> list[Seen]:
-        # A gate may run a model, and a store may read files.
-        if not await run_in_executor(None, self._holds_edits):
+        if not await self.memory.ahas_begun():
             return [([], [], [])] * len(looks)
         queries = [look.query for look in looks]
         vectors = await self.memory.aembed_queries(queries, ahead=_ahead(looks))
+        # A gate may run a model, and a store may read files.
         return await run_in_executor(None, self._looked, queries, vectors)
-
-    def _holds_edits(self) -> bool:
-        """Tell whether the namespace ever held an edit: what it never held need not be embedded."""
-        return self.memory.revision > 0
 
     def _looked(self, queries: Sequence[str], vectors: Vectors) -> list[Seen]:
         found = [self._enough(vector) for vector in vectors]

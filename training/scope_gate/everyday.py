@@ -6,13 +6,11 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-
-import yaml
 
 from lte_chains.edit import Edit
 from lte_chains.training.pretraining.names import Names
 from lte_chains.training.scope_gate.pairs import Pair
+from lte_chains.training.scope_gate.relations import shipped_wordings
 
 _NUMBERS = (2, 3, 5, 6, 7, 8, 9, 10, 12, 14, 15, 18, 20, 21, 24, 25, 28, 30)
 _BODIES = {"company": "company", "city": "place", "country": "place", "school": "school"}
@@ -43,8 +41,7 @@ class Wordings:
 @cache
 def wordings() -> Wordings:
     """Read what ships."""
-    text = (files("lte_chains.training.scope_gate") / "everyday.yaml").read_text(encoding="utf-8")
-    entries = yaml.safe_load(text)
+    entries = shipped_wordings("everyday.yaml")
     return Wordings(**{**entries, "rules": [Rule(**entry) for entry in entries["rules"]]})
 
 

@@ -69,7 +69,7 @@ class Questions:
 @cache
 def relations() -> Mapping[str, Relation]:
     """Return our relations by name, with forms from every file that ships with the package."""
-    known, nouns = _shipped("relations.yaml"), _shipped("questions.yaml")["nouns"]
+    known, nouns = shipped_wordings("relations.yaml"), shipped_wordings("questions.yaml")["nouns"]
     own = {wording.name: wording for wording in own_wordings()}
     facts = fact_wordings()
     made = {}
@@ -85,14 +85,14 @@ def relations() -> Mapping[str, Relation]:
 @cache
 def properties_of() -> Mapping[str, str]:
     """Return the relation that a property of facts.tsv is, by its Wikidata name."""
-    known = _shipped("relations.yaml").items()
+    known = shipped_wordings("relations.yaml").items()
     return {entry["same_as"]: name for name, entry in known if "same_as" in entry}
 
 
 @cache
 def questions() -> Questions:
     """Return the wordings that belong to no relation."""
-    entries = _shipped("questions.yaml")
+    entries = shipped_wordings("questions.yaml")
     return Questions(**{key: value for key, value in entries.items() if key != "nouns"})
 
 
@@ -162,7 +162,8 @@ def _content_words(labels: Iterable[str]) -> frozenset[str]:
 
 
 @cache
-def _shipped(name: str) -> dict[str, Any]:
+def shipped_wordings(name: str) -> dict[str, Any]:
+    """Read a YAML file of this folder."""
     text = (files("lte_chains.training.scope_gate") / name).read_text(encoding="utf-8")
     content: dict[str, Any] = yaml.safe_load(text)
     return content
