@@ -32,6 +32,7 @@ from typing import Any
 from lte_chains.arguments import require_edits
 from lte_chains.edit import Edit, normalise
 from lte_chains.errors import DataError, InvalidEditError
+from lte_chains.slots import is_many_valued
 
 _FIELDS = (
     "prompt",
@@ -141,7 +142,8 @@ def write_edits(path: str | os.PathLike[str], edits: Iterable[Edit]) -> None:
         DataError: The file cannot be written; an existing one is as before.
     """
     target = _path(path)
-    text = "".join(f"{json.dumps(edit_to_dict(edit), ensure_ascii=False)}\n" for edit in edits)
+    rows = map(edit_to_dict, _in_order(edits))
+    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     try:
         if target.exists() and not target.is_file():
             raise DataError(f"cannot write edits to {target}: it is not a file")
@@ -150,8 +152,20 @@ def write_edits(path: str | os.PathLike[str], edits: Iterable[Edit]) -> None:
         raise DataError(f"cannot write edits to {target}: {error}") from error
 
 
+def _in_order(edits: Iterable[Edit]) -> list[Edit]:
+    """Return edits so that adding them one after the other ends none of them.
+
+    What is left of a slot's only value may be younger than a value that was added
+    beside it: added after that, it would take its place.
+    """
+    listed = list(edits)
+    single = {edit.slot for edit in listed if not is_many_valued(edit)} - {None}
+    return sorted(listed, key=lambda edit: is_many_valued(edit) and edit.slot in single)
+
+
 def replace_text(target: Path, text: str) -> None:
     """Write a text file, all or nothing: an existing one is replaced once all is on the disk."""
+    target = target.resolve()  # a link stays one
     draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
         with draft.open("x", encoding="utf-8") as file:

@@ -15,6 +15,7 @@ from lte_chains.arguments import require_count, require_edits
 from lte_chains.documents import EditDocuments
 from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError
+from lte_chains.slots import is_many_valued
 from lte_chains.store.base import Vectors
 
 Outcome = Literal["supersede", "coexist", "ambiguous"]
@@ -77,7 +78,11 @@ class GateMatcher:
     """Match by a scope gate: what the statement, read as a question, is in scope of.
 
     In scope of one slot's edit: it supersedes that. Of several slots: it is
-    ambiguous, about the nearest. Of none: it coexists.
+    ambiguous, about the nearest. Of none, or only of edits whose relation has
+    many values: it coexists.
+
+    Raises:
+        ConfigError: Not a gate.
 
     Example:
         >>> from lte_chains.scope import SimilarityGate
@@ -91,11 +96,19 @@ class GateMatcher:
     gate: _Gate
     """Any scope gate. A `SimilarityGate` must know its embedder; see its `for_embedder`."""
 
+    def __post_init__(self) -> None:
+        """Check that there is a gate."""
+        if not callable(getattr(self.gate, "judge", None)):
+            raise ConfigError(
+                "a GateMatcher needs a scope gate, such as CrossEncoderGate() or the retriever's, "
+                f"not {self.gate!r}"
+            )
+
     def match(self, edit: Edit, candidates: Sequence[EditMatch]) -> Verdict:
         """Return what the gate makes of a statement."""
         judged = self.gate.judge(edit.descriptor, candidates)
         inside = [match.edit for match in judged if match.in_scope]
-        if not inside:
+        if all(map(is_many_valued, inside)):
             return Verdict("coexist")
         slots = {found.slot or found.id for found in inside}
         return Verdict("supersede" if len(slots) == 1 else "ambiguous", inside[0])

@@ -31,6 +31,7 @@ from lte_chains.store.base import (
     HistoryEntry,
     Vectors,
     VectorSpace,
+    check_revision,
     check_space,
 )
 from lte_chains.store.location import open_store
@@ -214,6 +215,7 @@ class EditMemory(EditProposals, EditTransfer, SlotMatching):
         listed = require_edits(edits)
         require_count("batch_size", batch_size)
         if not listed:
+            check_revision(self.namespace, self.revision, if_revision)
             return []
         store, embedder = self._shared.store, self._shared.embedder
         vectors = embedder.edits(listed, batch_size=batch_size, show_progress=show_progress)

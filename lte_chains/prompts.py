@@ -52,15 +52,17 @@ _JOINER = re.compile(
 )
 _DELIMITER = re.compile(
     r"[\[［【〔]\s*(/?\s{0,3}(?:updated\s+information|instructions?|question|query|inst|sys|system|"
-    r"system_prompt|available_tools|tool_calls|tool_results|tool_content|gmask))\s*[\]］】〕]",
+    r"system_prompt|available_tools|tool_calls|tool_results|tool_content|gmask)(?:\s{0,3}[:：])?)"
+    r"\s*[\]］】〕]",
     re.IGNORECASE,
 )
 _SPECIAL_TOKEN = re.compile(r"<(?=[|｜])|(?<=[|｜])>")
 _DOUBLE_TAG = re.compile(r"<<\s{0,3}(/?\s{0,3}sys)\s{0,3}>>", re.IGNORECASE)
 _TAG = re.compile(
-    r"<(\s{0,3}/?\s{0,3}(?:s|bos|eos|pad|unk|sep|cls|mask|start_of_turn|end_of_turn|"
-    r"start_header_id|end_header_id|eot_id|im_start|im_end|system|user|assistant|human|tool_call|"
-    r"tool_response|tools|think|image|endoftext)\s{0,3}/?\s{0,3})>",
+    r"<(\s{0,3}/?\s{0,3}(?:s|bos|eos|pad|unk|sep|cls|mask|(?:bos|eos|pad|unk|mask|start_of_turn|"
+    r"end_of_turn)_token|start_of_turn|end_of_turn|start_header_id|end_header_id|eot_id|im_start|"
+    r"im_end|system|user|assistant|human|tool_call|tool_response|tools|think|image|endoftext)"
+    r"(?:\s{1,3}[\w-]{1,40}=[^<>]{0,200}|\s{0,3}/?\s{0,3}))>",
     re.IGNORECASE,
 )
 _ROLE = re.compile(
@@ -69,6 +71,11 @@ _ROLE = re.compile(
     r"(system|user|assistant|human|ai|tool|developer|instruction|input|response)"
     r"[^\S\n]{0,3}[:：]",
     re.IGNORECASE | re.MULTILINE,
+)
+# Vicuna's turns stand in one line; written so, a role is no word of a sentence.
+_ROLE_WITHIN = re.compile(
+    r"(?<![^\s>])(USER|ASSISTANT|SYSTEM|HUMAN|BOT)\s{0,3}[:：]"
+    r"|(?<!\S)#{2,6}\s{0,3}((?i:system|user|assistant|human|instruction|input|response))\s{0,3}[:：]"
 )
 
 
@@ -200,6 +207,7 @@ def neutralise(text: str) -> str:
     """
     text = _CONTROL.sub("\n", _JOINER.sub("", _INVISIBLE.sub("", text)))
     text = _ROLE.sub(lambda found: f"{found[1]}{found[2]} -", text)
+    text = _ROLE_WITHIN.sub(lambda found: f"{found[1] or found[2]} -", text)
     text = _SPACES.sub(lambda found: " " if "\n" in found[0] else found[0], text).strip()
     text = _DELIMITER.sub(lambda found: f"({found[1]})", text)
     text = _DOUBLE_TAG.sub(lambda found: f"({found[1]})", text)

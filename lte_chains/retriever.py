@@ -195,7 +195,7 @@ class EditRetriever(ConfiguredRetriever, VectorStoreRetriever):
         asked = [searched_texts(require_query(query))]
         [found] = joined(asked, driver.run_all(self._all_found(asked, budget)), budget)
         gate = self._gate
-        described = "no gate" if gate is None else f"gate {gate!r}"
+        described = "no gate" if gate is None else str(gate)
         return explain(query, found, at=driver.at, gate=described, gated=gate is not None)
 
     def merged(
@@ -356,7 +356,7 @@ def as_document(match: EditMatch) -> Document:
     }
     return Document(
         id=edit.id,
-        page_content=neutralise(edit.descriptor),
+        page_content=neutralise(edit.dated),
         metadata={**edit.metadata, "lte": provenance},
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +177,18 @@ def test_edits_move_by_export_and_import() -> None:
     assert len(imported["ids"]) == 1
     [edit] = run_json("edits", "--store", "other.db")["edits"]
     assert (edit["target_new"], edit["source"]) == ("Jane Doe", "press release")
+
+
+def test_a_pipe_can_be_imported_into_a_new_memory(tmp_path: Path) -> None:
+    run(*CEO)
+    run("export", "out.jsonl")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    content = (tmp_path / "out.jsonl").read_text("utf-8")
+    writer = threading.Thread(target=pipe.write_text, args=(content, "utf-8"))
+    writer.start()
+    assert len(run_json("import", "pipe", "--store", "other.db")["ids"]) == 1
+    writer.join()
 
 
 def test_namespaces_do_not_see_each_other() -> None:

@@ -176,3 +176,10 @@ def test_a_written_file_has_the_usual_mode_and_keeps_it(tmp_path: Path) -> None:
     write_edits(path, [Edit(prompt="a", target_new="c")])
     assert path.stat().st_mode & 0o777 == 0o640
     assert sorted(tmp_path.iterdir()) == [path, plain]
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "edits.jsonl")
+    write_edits(tmp_path / "link", [Edit(prompt="2 + 2 is", target_new="5")])
+    assert (tmp_path / "link").is_symlink()
+    assert len(read_edits(tmp_path / "edits.jsonl")) == 1

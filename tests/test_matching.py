@@ -124,6 +124,21 @@ class _Wrong:
         return self.verdict
 
 
+def test_a_value_beside_others_ends_none_of_them(memory: EditMemory) -> None:
+    spoken = Edit(prompt="Rui speaks", target_new="German", subject="Rui", relation="languages")
+    memory.add_edits([spoken])
+    [placed] = memory.add_matched(
+        [Edit.from_statement("Rui speaks Latin.")], GateMatcher(SimilarityGate(0.1))
+    )
+    assert placed.outcome == "coexist"
+    assert len(memory.edits()) == 2
+
+
+def test_a_gate_matcher_without_a_gate_is_refused() -> None:
+    with pytest.raises(ConfigError, match="scope gate"):
+        GateMatcher(None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "matcher", [None, "x", object(), _Wrong(None), _Wrong(Verdict("supersede", CEO))]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from lte_chains.edit import Edit
 from lte_chains.errors import (
     ConfigError,
+    ConflictError,
     EmbeddingError,
     InvalidEditError,
     LteError,
@@ -504,6 +506,30 @@ def test_export_and_import_carry_the_live_edits(memory: EditMemory, tmp_path: Pa
     assert copy.edits()[0].metadata == {"n": 1}
     copy.import_jsonl(path)
     assert copy.revision == 1
+
+
+def test_values_beside_what_is_left_of_an_only_one_come_through_a_file(
+    memory: EditMemory, tmp_path: Path
+) -> None:
+    sells = Edit(prompt="Acme sells", target_new="anvils")
+    rockets = replace(sells, target_new="rockets", valid_from=date(2023, 1, 1), many_valued=True)
+    nails = replace(sells, target_new="nails", valid_until=date(2021, 1, 1))
+    for edit in (sells, rockets, nails):
+        memory.add_edits([edit])
+    copy = memory.in_namespace("copy")
+    memory.export_jsonl(tmp_path / "edits.jsonl")
+    copy.import_jsonl(tmp_path / "edits.jsonl")
+    assert {edit.dated for edit in copy.edits()} == {edit.dated for edit in memory.edits()}
+    assert len(copy.edits()) == 3
+
+
+def test_nothing_is_added_only_to_the_revision_that_was_seen(memory: EditMemory) -> None:
+    memory.add_edits([ceo("Jane")])
+    assert memory.add_edits([], if_revision=1) == []
+    with pytest.raises(ConflictError):
+        memory.add_edits([], if_revision=2)
+    with pytest.raises(ConfigError, match="number of a revision"):
+        memory.retract([], if_revision="1")  # type: ignore[arg-type]
 
 
 def test_long_adds_show_a_bar_only_when_asked_or_on_a_terminal(

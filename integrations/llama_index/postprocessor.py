@@ -15,8 +15,10 @@ from lte_chains.integrations.llama_index.nodes import as_node
 from lte_chains.messages import LTE_KEY
 from lte_chains.prompts import neutralise
 from lte_chains.retrieval.mentions import holds_name, subject_names
+from lte_chains.retrieval.value_slots import states
 from lte_chains.retrieval.whole_names import holds_whole_name, plain
 from lte_chains.retriever import EditRetriever, facts_among
+from lte_chains.slots import is_many_valued
 
 SUPERSEDED_BY = "superseded_by"
 """Metadata key of the mark that the model reads: the facts that override the node."""
@@ -30,7 +32,7 @@ class EditNodePostprocessor(BaseNodePostprocessor):
     prompt) and does not hold the new answer, in whole words. It stays where it
     is, in a copy with two metadata: "superseded_by" has the facts, for the model;
     "lte" has the edits' ids under "contradicted_by". Edits without subject and
-    prompt mark nothing.
+    prompt mark nothing, nor do those of a relation with many values, which add.
 
     Instantiate:
         `EditNodePostprocessor(retriever=memory.as_retriever(k=3))`, as the last
@@ -104,7 +106,7 @@ def _marked(found: NodeWithScore, matches: Sequence[EditMatch]) -> NodeWithScore
     node = found.node
     metadata = {
         **node.metadata,
-        SUPERSEDED_BY: "; ".join(neutralise(edit.descriptor) for edit in against),
+        SUPERSEDED_BY: "; ".join(neutralise(edit.dated) for edit in against),
         LTE_KEY: {"contradicted_by": [edit.id for edit in against]},
     }
     update = {
@@ -121,7 +123,7 @@ def _marked(found: NodeWithScore, matches: Sequence[EditMatch]) -> NodeWithScore
 
 
 def _contradicts(edit: Edit, text: str) -> bool:
-    if not edit.target_new or holds_name(text, plain(edit.target_new)):
+    if is_many_valued(edit) or not edit.target_new or states(text, plain(edit.target_new)):
         return False
     names = subject_names(edit)
     if not names:

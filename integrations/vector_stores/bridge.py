@@ -155,8 +155,13 @@ class VectorStoreBridge(SQLiteStore):
         self.sync(namespace)
         return revision
 
-    def sync(self, namespace: str) -> None:
+    def sync(self, namespace: str, *, anew: bool = False) -> None:
         """Bring the engine up to the ledger's latest revision.
+
+        Args:
+            namespace: Whose engine.
+            anew: Write every live edit, whatever the engine says it shows: it has
+                lost some.
 
         Raises:
             StoreError: The engine failed, or belongs to another ledger.
@@ -166,8 +171,9 @@ class VectorStoreBridge(SQLiteStore):
             return
         engine = self._engine(namespace, space)
         with engine.lock:
-            head, mark = self.revision(namespace), engine.mark()
-            if mark.revision == head and mark == engine.checked:
+            (head, epoch), mark = self.content(namespace), _Mark() if anew else engine.mark()
+            # The revisions of a backup that was put back may have the numbers of others.
+            if mark.revision == head and (mark, epoch) == (engine.checked, engine.epoch):
                 return
             since = max(mark.revision - 1, 0)
             entries = self.history(namespace, since=since)
@@ -185,17 +191,18 @@ class VectorStoreBridge(SQLiteStore):
             engine.expect(entries)
             # What others have written since `head` was read is done again next time.
             with engine.searches.writing():
-                self._bring(engine, sorted(changed))
+                self._bring(engine, sorted(changed), anew=anew)
                 engine.note(_Mark(head, at.get(head, "")))
+            engine.epoch = epoch
 
-    def _bring(self, engine: _Engine, ids: Sequence[str]) -> None:
+    def _bring(self, engine: _Engine, ids: Sequence[str], *, anew: bool) -> None:
         """Make the engine hold these edits if they are live, and not if they are not."""
         for start in range(0, len(ids), _BATCH):
             batch = ids[start : start + _BATCH]
             live = self.get(engine.namespace, batch)
             vectors = self.wordings(engine.namespace, batch)
             rows = {id_: (live[id_], vectors[id_]) for id_ in live if id_ in vectors}
-            engine.replace(batch, rows)
+            engine.replace(batch, rows, anew=anew)
 
     def _hits(
         self,
@@ -251,6 +258,8 @@ class _Engine:
     """Of those who search; who replaces an edit, first without and then with it, waits for them."""
     checked: _Mark | None = None
     """The mark that is known to be of this ledger."""
+    epoch: str | None = None
+    """Of which content of the ledger it is."""
     _readable: bool = True
     """Whether the engine can read a Document by id; else it is filled anew by each process."""
     _counts: dict[str, int] = field(default_factory=dict)
@@ -263,8 +272,13 @@ class _Engine:
         own = [d.metadata for d in documents if d.metadata.get("lte_namespace") == self.namespace]
         return list(dict.fromkeys(metadata["lte_id"] for metadata in own)), len(documents) >= width
 
-    def replace(self, ids: Iterable[str], rows: Mapping[str, tuple[Edit, Vectors]]) -> None:
-        """Hold a Document for each wording of the given rows, and none of the other ids."""
+    def replace(
+        self, ids: Iterable[str], rows: Mapping[str, tuple[Edit, Vectors]], *, anew: bool
+    ) -> None:
+        """Hold a Document for each wording of the given rows, and none of the other ids.
+
+        What the engine shows of an edit already is left alone, unless all is written `anew`.
+        """
         firsts = {self._key(id_): id_ for id_ in ids}
         held, stale, new = self._held(list(firsts)), [], []
         carried: dict[str, list[float]] = {}
@@ -278,10 +292,13 @@ class _Engine:
                 "lte_space": self.space.fingerprint,
             }
             if first in held:
-                if held[first].metadata == metadata:
+                if held[first].metadata == metadata and not anew:
                     continue
                 count = held[first].metadata.get("lte_wordings", self._counts.get(id_, 1))
                 stale += [self._key(id_, position) for position in range(count)]
+            if anew:  # it may have lost some rows of an edit and not others
+                own = [self._key(id_, position) for position in range(len(vectors))]
+                stale = [*(key for key in stale if key not in own), *self._held(own)]
             for position, vector in enumerate(vectors):
                 key = self._key(id_, position)
                 new.append(Document(id=key, page_content=key, metadata=metadata))

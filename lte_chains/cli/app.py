@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import sys
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -32,12 +34,14 @@ EXIT_ERROR = 1
 
 
 class _ErrorsToStderr(TyperGroup):
-    """Turns an `LteError` of any command into its message and exit code 1."""
+    """Turns an `LteError` of any command, or the system's, into its message and exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except LteError as error:
+        except BrokenPipeError:  # who reads has enough
+            raise
+        except (LteError, OSError) as error:
             console = Console(stderr=True, soft_wrap=True, highlight=False)
             console.print(f"error: {error}", style="red", markup=False)
             raise typer.Exit(EXIT_ERROR) from error
@@ -110,4 +114,7 @@ def configure(
 
 def main() -> None:
     """Run the command line; the entry point of the `lte-chains` script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an edit may hold what a terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     app()

@@ -294,7 +294,8 @@ def import_edits(
     """
     from lte_chains.interchange import read_edits
 
-    if is_new(store):  # a file that cannot be read shall not leave an empty memory
+    # A file that cannot be read shall not leave an empty memory; a pipe can be read only once.
+    if is_new(store) and path.is_file():
         read_edits(path, instructions=instructions)
     with open_memory(store, namespace, create=True) as memory:
         ids = memory.import_jsonl(path, instructions=instructions)

@@ -66,16 +66,14 @@ def _opened(place: str, *, must_exist: bool = False) -> Replica:
         ConfigError: Neither a file nor a PostgreSQL URL.
         StoreError: It cannot be opened, or is not there and must be.
     """
-    scheme, _, rest = place.partition(":")
-    if scheme.partition("+")[0] in ("postgres", "postgresql"):
+    if place.partition(":")[0].partition("+")[0] in ("postgres", "postgresql"):
         from lte_chains.store.postgres.replica import PostgresReplica
 
         return PostgresReplica(place)
+    from lte_chains.store.location import without_scheme
     from lte_chains.store.sqlite_replica import SQLiteReplica
 
-    path = place
-    if scheme == "sqlite":
-        path = rest.removeprefix("///") if rest.startswith("///") else rest
+    path = without_scheme(place)
     if "://" in path or not path or path == ":memory:":
         raise ConfigError("name each memory as sqlite:PATH or postgresql://USER:PASSWORD@HOST/DB")
     if must_exist and not Path(path).exists():

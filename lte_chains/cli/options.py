@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 DEFAULT_STORE = "edits.db"
 """The store used if neither `--store` nor `LTE_STORE` names one: in the working directory."""
 
+
+def _place_of(store: str) -> str:
+    from lte_chains.store.location import without_scheme
+
+    return without_scheme(store)
+
+
 StoreOption = Annotated[
     str,
     typer.Option(
@@ -23,6 +30,7 @@ StoreOption = Annotated[
         "-s",
         envvar="LTE_STORE",
         metavar="PATH|URL",
+        callback=_place_of,
         help="The edit memory: a SQLite file or a database URL.",
     ),
 ]

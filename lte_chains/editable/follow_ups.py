@@ -36,6 +36,9 @@ _LOOK_BACK = 20
 
 _ASKS_FOR_A_THING = re.compile(r"\b(?:who|whom|whose|what|which|where)\b", re.IGNORECASE)
 _ASKS_FOR_A_PERSON = re.compile(r"\b(?:who|whom|whose)\b", re.IGNORECASE)
+_AT_THE_END = re.compile(
+    r"\b(?:of|about|in|for|at|by|behind)[ \t]+(?:the[ \t]+)?([\w'-]+(?:[ \t]+[\w'-]+){0,2})\W*$"
+)
 _REQUESTED = re.compile(
     r"\b(?:tell|talk|know|say|learn|hear|speak|chat|discuss|information|something|facts|more)\b"
     r"[^.?!]*?\babout[ \t]+([^.?!\n]{1,80}?)[ \t]*(?:[.?!]|$)",
@@ -179,15 +182,26 @@ def _completed(asked: str, before: Sequence[Turn]) -> str:
 
 def _of_a_topic(question: str, earlier: str) -> list[str]:
     """Return "Who is the CEO?" with what the conversation is about, if that has a name."""
-    requested = _REQUESTED.search(earlier)
-    topic = requested[1] if requested else next(reversed(topics_in(earlier)), "")
+    topic = _topic_of(earlier)
     return [f"{question.rstrip(' ?')} of {topic}?"] if topic else []
+
+
+def _topic_of(earlier: str) -> str:
+    """Return what an earlier question or request is about; empty if that cannot be told."""
+    requested = _REQUESTED.search(earlier)
+    if requested:
+        return requested[1]
+    names = topics_in(earlier)
+    # Many people write without capitals.
+    last = None if names or refers_back(earlier) else _AT_THE_END.search(earlier)
+    return names[-1] if names else last[1] if last else ""
 
 
 def _resolved(question: str, earlier: str) -> str:
     """Return a follow-up with what it points at named; empty if that cannot be told."""
     names = topics_in(earlier)
-    if not names or is_remark(question):
+    name = numbers_too(names[-1], earlier) if names else _topic_of(earlier)
+    if not name or is_remark(question):
         return ""
     pointer = POINTER.search(question)
     if pointer is None or pointer[0].casefold().endswith("that"):
@@ -196,7 +210,6 @@ def _resolved(question: str, earlier: str) -> str:
     if personal and _ASKS_FOR_A_PERSON.search(earlier):
         return ""  # it points at the answer
     possessive = "'s" if POSSESSIVE.match(pointer[0]) else ""
-    name = numbers_too(names[-1], earlier)
     return f"{question[: pointer.start()]}{name}{possessive}{question[pointer.end() :]}"
 
 

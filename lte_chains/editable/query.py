@@ -18,7 +18,7 @@ from lte_chains.editable.labels import only_asks
 from lte_chains.editable.templates import questions_in
 from lte_chains.editable.transcripts import Turn, turns_in
 from lte_chains.messages import is_human, last_human, text_of
-from lte_chains.retrieval.references import leaves_open, refers_back
+from lte_chains.retrieval.references import leaves_open, refers_back, topics_in
 from lte_chains.retrieval.several_questions import MOST_QUESTIONS, questions_of
 
 
@@ -26,7 +26,8 @@ def default_queries(messages: Sequence[BaseMessage]) -> list[str]:
     r"""Return the texts to search edits with; none if nobody asks anything.
 
     A fragment is searched in full, if the turns before it tell what it asks; another
-    question that refers back as it stands, and in the readings of `follow_ups.in_context`.
+    question that refers back in the readings of `follow_ups.in_context`, and as it
+    stands where these do not name what it is about.
     Earlier turns are those of the conversation, or, in a prompt that carries the chat
     history itself, the ones that it quotes. What a person has asked right before a message
     that asks nothing is asked still.
@@ -37,7 +38,7 @@ def default_queries(messages: Sequence[BaseMessage]) -> list[str]:
         ['Who runs Acme?']
         >>> turns = [HumanMessage("Who runs Acme?"), AIMessage("Bob."), HumanMessage("Thanks!")]
         >>> default_queries([*turns, HumanMessage("How old is he?")])
-        ['How old is he?', 'Who runs Acme?', 'Who runs Acme? How old is he?', 'Bob. How old is he?']
+        ['Who runs Acme?', 'Who runs Acme? How old is he?', 'Bob. How old is he?']
     """
     position = last_human(messages)
     if position is None:
@@ -49,7 +50,7 @@ def default_queries(messages: Sequence[BaseMessage]) -> list[str]:
     found: list[str] = []
     for question in questions:
         full = in_full(question, turns)
-        found += [full] if full else [question, *_readings(question, turns)]
+        found += [full] if full else _searched(question, turns)
         turns = [*turns, Turn(by_human=True, text=full or question)]
     if questions and not any("?" in question or refers_back(question) for question in questions):
         found += _left_unanswered(messages[:position])
@@ -64,6 +65,19 @@ def queries_of(question: str) -> list[str]:
         ['Who runs Acme?', "where is Acme's seat?"]
     """
     return list(dict.fromkeys([question, *_readings(question, ())]))
+
+
+def _searched(question: str, turns: Sequence[Turn]) -> list[str]:
+    """Return a question and its readings; these alone if only they say what it is about.
+
+    By itself "What is its capital?" would find the capital of anything.
+    """
+    readings = _readings(question, turns)
+    if topics_in(question, titles=False):
+        return [question, *readings]
+    leans = refers_back(question)
+    told = any(topics_in(r, titles=False) or (leans and not refers_back(r)) for r in readings)
+    return readings if told else [question, *readings]
 
 
 def _readings(question: str, turns: Sequence[Turn]) -> list[str]:

@@ -10,10 +10,11 @@ a sentence does only if all of this holds:
    "former" and the like, nor, in a past form, of a year or a period that was
    over before the edit held ("In 2010 … was", see `past`).
 3. Either it states an old value that is known; or the words around the subject
-   say what the edit's prompt says (`said`), another value of the new one's kind
-   stands right beside these words (a name for a name, a number or a date for a
-   number or a date, see `value_slots`), and the sentence, or these words with the
-   value, is close to it too (`close`).
+   say what the edit's prompt says (`said`) and nothing near to it (the boiling
+   point for the melting point, the CEO's wife, see `near_relations`), another value
+   of the new one's kind stands right beside these words (a name for a name, a
+   number or a date for a number or a date, see `value_slots`), and the sentence, or
+   these words with the value, is close to it too (`close`).
 
 An edit without a subject contradicts a sentence only if that states an old value
 that is known, and has all words of the edit's prompt that say something. An edit
@@ -47,9 +48,10 @@ from lte_chains.retrieval.mentions import (
     subject_names,
     words_of,
 )
+from lte_chains.retrieval.near_relations import says_another
 from lte_chains.retrieval.past import tells_past
 from lte_chains.retrieval.requests import Embed, Steps
-from lte_chains.retrieval.value_slots import ValueSlot, said_texts
+from lte_chains.retrieval.value_slots import ValueSlot, said_texts, states
 from lte_chains.retrieval.whole_names import find_whole_name
 from lte_chains.slots import is_many_valued
 from lte_chains.store.base import Vectors
@@ -101,6 +103,13 @@ class _Suspect:
     def slot(self) -> ValueSlot:
         """What the value of the edit's relation looks like."""
         return ValueSlot.of(self.edit)
+
+    @cached_property
+    def heads(self) -> frozenset[str]:
+        """The words with which the edit says its relation."""
+        own = frozenset(w.casefold() for name in subject_names(self.edit) for w in words_of(name))
+        said = f"{self.edit.prompt or self.edit.descriptor} {self.edit.relation or ''}"
+        return saying_words(said) - own
 
     @cached_property
     def others(self) -> list[str]:
@@ -162,7 +171,7 @@ def contradictions(
                     continue
                 if any(find_name(suspect.words, value) for value in old):
                     found[place].append(Contradiction(edit, suspect.sentence))
-                elif _may_hold_another(suspect):
+                elif _may_hold_another(suspect) and not says_another(suspect.others, suspect.heads):
                     unsure.append(suspect)
     for suspect in (yield from _close_ones(unsure, rules)):
         found[suspect.document].append(Contradiction(suspect.edit, suspect.sentence))
@@ -184,7 +193,7 @@ def _suspects(place: int, text: str, edit: Edit) -> Iterator[_Suspect]:
             continue
         words = tuple(words_of(said))
         span = find_whole_name(words, name)
-        if span is not None and not _states(words, edit):
+        if span is not None and not states(sentence, edit.target_new or edit.descriptor):
             yield _Suspect(place, edit, sentence, words, span)
 
 
@@ -195,7 +204,8 @@ def _telling(text: str, edit: Edit, old: Sequence[str]) -> Iterator[str]:
         if not wanted <= saying_words(sentence) or _PAST.search(sentence):
             continue
         words = words_of(sentence)
-        if not _states(words, edit) and any(find_name(words, value) for value in old):
+        agrees = states(sentence, edit.target_new or edit.descriptor)
+        if not agrees and any(find_name(words, value) for value in old):
             yield sentence
 
 
@@ -205,12 +215,6 @@ def _sentences(text: str) -> list[str]:
 
 def _named(name: str, pronoun: str) -> str:
     return f"{name}'s" if pronoun.casefold() in _OWNING else name
-
-
-def _states(words: Sequence[str], edit: Edit) -> bool:
-    """Tell whether a sentence states an edit's new value."""
-    value = edit.target_new or edit.descriptor
-    return find_name(words, value) is not None
 
 
 def _may_hold_another(suspect: _Suspect) -> bool:

@@ -170,9 +170,8 @@ class EditAwareRetriever(ConfiguredRetriever):
 
 
 def _with_source(match: EditMatch) -> Document:
-    """Return an edit as a document with its dates, and its source where RAG chains look for it."""
+    """Return an edit as a document, with its source where RAG chains look for it."""
     document = as_document(match)
-    document.page_content = neutralise(match.edit.dated)
     if match.edit.source is not None:
         document.metadata.setdefault("source", neutralise(match.edit.source))
     return document

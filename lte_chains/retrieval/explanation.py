@@ -195,7 +195,7 @@ def _reason(judged: EditMatch | None, step: Step | None, *, linked: bool, used: 
         reason = "no further edit confirms it" if step.taken else step.reason
     else:
         reason = "out of scope"
-    return reason if used or not (linked or in_scope) else f"{reason}, but no room is left"
+    return reason if used or not (linked or in_scope) else f"no room is left: {reason}"
 
 
 def _via(step: Step) -> str | None:

@@ -75,18 +75,18 @@ def questions_of(text: str) -> list[str]:
 def searched_texts(text: str) -> list[str]:
     """Return what a text is searched by: itself, and each of several questions in it.
 
-    A text of which any question leans on another is searched as a whole only.
+    A question that leans on another is searched with the whole only.
 
     Example:
         >>> searched_texts("Who runs Acme?"), searched_texts("Who runs Acme? How old is she?")
-        (['Who runs Acme?'], ['Who runs Acme? How old is she?'])
+        (['Who runs Acme?'], ['Who runs Acme? How old is she?', 'Who runs Acme?'])
         >>> searched_texts("Who runs Acme and who runs Globex?")[1:]
         ['Who runs Acme?', 'who runs Globex?']
     """
     questions = questions_of(text)
-    if len(questions) == 1 or any(map(refers_back, questions)):
+    if len(questions) == 1:
         return [text]
-    return list(dict.fromkeys([text, *questions]))
+    return list(dict.fromkeys([text, *(one for one in questions if not refers_back(one))]))
 
 
 def joined(asked: Sequence[Sequence[str]], found: Sequence[Found], budget: Budget) -> list[Found]:

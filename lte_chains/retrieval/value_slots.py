@@ -15,12 +15,13 @@ from typing import Literal
 from lte_chains.edit import Edit
 from lte_chains.retrieval.mentions import (
     Span,
+    find_name,
     relation_texts,
     subject_names,
     target_names,
     words_of,
 )
-from lte_chains.retrieval.ordinary_words import DATE_WORDS
+from lte_chains.retrieval.ordinary_words import DATE_WORDS, is_ordinary
 
 Kind = Literal["name", "number"]
 """Of which kind a value is; a date is a number, and what is neither is of none."""
@@ -54,6 +55,12 @@ _NUMBER_WORD = re.compile(
     r"forty|fifty|sixty|seventy|eighty|ninety|hundreds?|thousands?|millions?|billions?)\b",
     re.IGNORECASE,
 )
+
+
+_POINTING = frozenset(words_of("he she it they this that these those here there who what"))
+_TITLE = r"(?:Mrs?|Ms|Miss|Dr|Prof)\.?"
+_AMOUNT = re.compile(r"\d{1,3}(?:[,'\u00a0\u202f ]\d{3})+(?![\d])|\d+(?:\.\d+)?")
+_GROUPING = re.compile(r"[,'\s]")
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,7 @@ class ValueSlot:
         if "name" not in self.kinds or not word[0].isupper() or word == "I":
             return False
         # The first word of a sentence is capitalised whatever it is.
-        return place > 0 or (len(words) > 1 and words[1][0].isupper())
+        return place > 0 or _is_a_name(words)
 
     def value_beside(self, words: Sequence[str], relation: Span) -> int | None:
         """Return where another value stands, right before or after the words of a relation."""
@@ -162,6 +169,41 @@ class ValueSlot:
             return True
         alone = end - place == 1 and _OF_A_PEOPLE.fullmatch(words[place]) is not None
         return alone and not self.of_a_people
+
+
+def states(sentence: str, value: str) -> bool:
+    """Tell whether a sentence states a value, however it writes numbers and names.
+
+    Example:
+        >>> states("It is 3120 metres high.", "3,120 m"), states("Ms. Doe runs it.", "Jane Doe")
+        (True, True)
+        >>> states("It is 3121 metres high.", "3,120 m"), states("Joe Doe runs it.", "Jane Doe")
+        (False, False)
+    """
+    if find_name(words_of(sentence), value) is not None:
+        return True
+    numbers = _amounts(value)
+    if value[:1].isdigit():
+        return numbers <= _amounts(sentence)
+    first, *between, last = value.split() if len(value.split()) > 1 else (value, value)
+    if between or numbers or not (first[0].isupper() and last[0].isupper()):
+        return False
+    before = rf"{_TITLE}|{re.escape(first)}(?: [A-Z]\w*\.?){{1,2}}"
+    return re.search(rf"\b(?:{before}) {re.escape(last)}\b", sentence) is not None
+
+
+def _amounts(text: str) -> frozenset[str]:
+    """Return the numbers in a text, without what groups their digits."""
+    return frozenset(_GROUPING.sub("", number) for number in _AMOUNT.findall(text))
+
+
+def _is_a_name(words: Sequence[str]) -> bool:
+    """Tell whether the first word of a sentence is a name, or the beginning of one."""
+    if len(words) > 1 and words[1][0].isupper():
+        return True
+    following = [word.casefold() for word in words[1:3]]
+    stands = len(following) > 1 and (following[0] in _IS and following[1] in ("the", "its"))
+    return stands and words[0].casefold() not in _POINTING and not is_ordinary(words[0])
 
 
 def said_texts(edit: Edit) -> list[str]:

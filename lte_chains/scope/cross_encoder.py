@@ -98,6 +98,12 @@ class CrossEncoderGate:
         if self.calibration is None:
             object.__setattr__(self, "calibration", self._settings.plain.calibration)
 
+    def __str__(self) -> str:
+        """Say in a line what decides."""
+        weights = "trained gate" if self.path == SHIPPED else f"trained gate of {self.path}"
+        cosines = f", counting cosines of {self.embedder}" if self._calibration.similarity else ""
+        return f"{weights}, probabilities from {self._threshold:g} on{cosines}"
+
     def for_embedder(self, fingerprint: str) -> CrossEncoderGate:
         """Return this gate as it counts an embedder's cosines, in what the caller left open.
 

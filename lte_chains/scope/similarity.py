@@ -65,6 +65,11 @@ class SimilarityGate:
         if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:
             raise ConfigError(f"threshold must be a cosine in [-1, 1], or None, not {value!r}")
 
+    def __str__(self) -> str:
+        """Say in a line what decides."""
+        least = "the embedder's threshold" if self.threshold is None else f"{self.threshold:g}"
+        return f"similarity gate, cosines from {least} on"
+
     def for_embedder(self, fingerprint: str) -> SimilarityGate:
         """Return this gate with a threshold: its own, else that of the embedder.
 

@@ -31,7 +31,7 @@ def back_up(connection: sqlite3.Connection, name: str, path: str | os.PathLike[s
         StoreError: The copy cannot be written, or is the database itself, or another
             one that is in use.
     """
-    target = Path(path).expanduser().absolute()
+    target = Path(path).expanduser().resolve()  # a link stays one
     with explained(str(target)):
         if target.is_dir():
             raise StoreError(f"{target} is a folder: give the path of a file in it")

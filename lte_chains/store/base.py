@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from lte_chains.edit import Edit
-from lte_chains.errors import ConflictError, EmbeddingError
+from lte_chains.errors import ConfigError, ConflictError, EmbeddingError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -321,6 +321,7 @@ def check_revision(namespace: str, latest: int, expected: int | None) -> None:
 
     Raises:
         ConflictError: It is at another one.
+        ConfigError: The writer says something that is no revision.
 
     Example:
         >>> check_revision("default", 7, None)
@@ -328,7 +329,10 @@ def check_revision(namespace: str, latest: int, expected: int | None) -> None:
         Traceback (most recent call last):
         lte_chains.errors.ConflictError: namespace 'default' is at revision 7, not 6: ...
     """
-    if expected is not None and expected != latest:
+    given: object = expected
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int)):
+        raise ConfigError(f"if_revision must be the number of a revision, not {given!r}")
+    if given not in (None, latest):
         raise ConflictError(
             f"namespace {namespace!r} is at revision {latest}, not {expected}: nothing was "
             "changed. Read it again, and decide anew"

@@ -20,7 +20,9 @@ from lte_chains.errors import LteError, StoreError
 from lte_chains.slots import place_of
 from lte_chains.store.connections import SQLITE_ERRORS, explained
 from lte_chains.store.derived import DERIVED
-from lte_chains.store.rows import CONTENT, decode, digest
+from lte_chains.store.formats import TABLES
+from lte_chains.store.refiling import slot_today
+from lte_chains.store.rows import CONTENT, decode, digest, moment_of
 from lte_chains.store.saved_indexes import faults_of
 from lte_chains.store.schema import connector, prepare
 from lte_chains.store.space import WITHOUT_VECTORS, read_space
@@ -32,6 +34,16 @@ pending, "cache" what is saved beside the file."""
 _Rows = list[tuple[Any, ...]]
 
 _LEDGER_CHECKS = (
+    (
+        "namespaces that have no name",
+        """SELECT DISTINCT room FROM revisions
+           WHERE room NOT IN (SELECT room FROM rooms)""",
+    ),
+    (
+        "edits whose versions are not numbered from 1 without a gap",
+        """SELECT id FROM versions GROUP BY room, id
+           HAVING min(version) <> 1 OR max(version) <> count(*)""",
+    ),
     (
         "namespaces whose revisions are not numbered from 1 without a gap",
         """SELECT room FROM revisions GROUP BY room
@@ -132,7 +144,7 @@ def examine(path: str | os.PathLike[str], *, repair: bool = False) -> list[Findi
     """
     place = Path(path).expanduser().absolute()
     with explained(str(place)):
-        if not place.is_file():
+        if not place.is_file() or not place.stat().st_size:
             raise StoreError(f"there is no edit memory at {place}")
         with closing(connector(place)()) as connection:
             prepare(connection, str(place))
@@ -143,9 +155,11 @@ def _findings(connection: sqlite3.Connection, place: Path, repair: bool) -> Iter
     connection.row_factory = None
     damaged = list(_file(connection, repair))
     yield from damaged
+    yield from _indexes(connection, repair)
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _counted(connection, "ledger", _LEDGER_CHECKS),
-        lambda: _texts(connection),
+        lambda: _dates(connection),
+        lambda: _texts(connection, repair),
         lambda: _counted(connection, "vectors", _VECTOR_CHECKS),
         lambda: _vectors(connection),
         lambda: _derived(connection, repair),
@@ -158,6 +172,8 @@ def _findings(connection: sqlite3.Connection, place: Path, repair: bool) -> Iter
             if not damaged:  # then it has been said
                 yield Finding("file", f"cannot be read to the end: {error}")
             return
+        except StoreError:
+            continue  # of a text that `_texts` has found to be damaged
 
 
 def _file(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
@@ -184,6 +200,20 @@ def _file(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
         yield Finding("index" if only_indexes else "file", f"damaged: {found[0]}{more}")
 
 
+def _indexes(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
+    """Check that every index is there; without one, every call that uses it fails."""
+    names = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    there = {name for (name,) in connection.execute(names)}
+    with closing(sqlite3.connect(":memory:")) as sound:
+        for statement in TABLES:
+            sound.execute(statement)
+        wanted = dict(sound.execute(names.replace("name", "name, sql", 1)))
+    for name in sorted(wanted.keys() - there):
+        if repair:
+            connection.execute(wanted[name])
+        yield Finding("index", f"SQLite's index {name} is missing", repaired=repair)
+
+
 def _counted(
     connection: sqlite3.Connection, part: Part, checks: tuple[tuple[str, str], ...]
 ) -> Iterator[Finding]:
@@ -193,11 +223,24 @@ def _counted(
             yield Finding(part, f"{count} {problem}")
 
 
-def _texts(connection: sqlite3.Connection) -> Iterator[Finding]:
-    """Check that every version is an edit, and the one whose digest was written with it."""
+def _dates(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Check that every revision says when it was."""
+    wrong = 0
+    for (moment,) in connection.execute("SELECT at FROM revisions"):
+        try:
+            moment_of(moment)
+        except StoreError:
+            wrong += 1
+    if wrong:
+        yield Finding("ledger", f"{wrong} revisions whose date is damaged")
+
+
+def _texts(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
+    """Check that every version is an edit, whose digest was written with it, and in its slot."""
     cursor = connection.cursor()
     cursor.row_factory = sqlite3.Row
-    wrong = []
+    wrong: list[str] = []
+    misfiled: list[tuple[str, int]] = []
     for row in cursor.execute(_TEXTS):
         try:
             place_of(decode(row))
@@ -206,8 +249,15 @@ def _texts(connection: sqlite3.Connection) -> Iterator[Finding]:
             sound = False
         if not sound:
             wrong.append(f"{row['id']!r} version {row['version']}")
+        elif row["slot"] is not None and (slot := slot_today(row)) not in (None, row["slot"]):
+            misfiled.append((str(slot), row["key"]))
     if wrong:
         yield Finding("ledger", f"{len(wrong)} versions whose text is damaged, such as {wrong[0]}")
+    if misfiled:
+        if repair:
+            connection.executemany("UPDATE versions SET slot = ? WHERE key = ?", misfiled)
+        problem = f"{len(misfiled)} versions in another slot than their text says"
+        yield Finding("index", problem, repaired=repair)
 
 
 def _vectors(connection: sqlite3.Connection) -> Iterator[Finding]:

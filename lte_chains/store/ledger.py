@@ -189,6 +189,6 @@ def require_known(
     if unknown:
         raise UnknownEditError(
             f"no edit {', '.join(map(repr, unknown[:5]))}"
-            f"{' and others' if len(unknown) > 5 else ''} in namespace {namespace!r}: "
-            "nothing was changed. edits() and history() list the ids"
+            f"{' and others' if len(unknown) > 5 else ''} in namespace {namespace!r}, so "
+            "nothing was done: edits() and history() list the ids"
         )

@@ -9,6 +9,26 @@ from lte_chains.store.base import Durability, EditStore
 from lte_chains.store.sqlite import SQLiteStore
 
 
+def without_scheme(place: str) -> str:
+    """Return the path in "sqlite:PATH" and "sqlite:///PATH"; anything else as it is.
+
+    Raises:
+        ConfigError: A URL that names a host, as "sqlite://edits.db" does.
+
+    Example:
+        >>> [without_scheme(p) for p in ("sqlite:a.db", "sqlite:///a.db", "sqlite:////tmp/a.db")]
+        ['a.db', 'a.db', '/tmp/a.db']
+    """
+    rest = place.removeprefix("sqlite:")
+    if rest == place or not rest.startswith("//"):
+        return rest
+    if not rest.startswith("///"):
+        raise ConfigError(
+            f"{place!r} names a host and no path: write sqlite:PATH, or sqlite:///PATH"
+        )
+    return rest.removeprefix("///")
+
+
 def open_store(
     path_or_url: str | os.PathLike[str], *, durability: Durability = "full"
 ) -> EditStore:
@@ -37,6 +57,7 @@ def open_store(
         raise ConfigError(
             f"a memory needs the path of its file, ':memory:' or a URL, not {path_or_url!r}"
         )
+    place = without_scheme(place)
     scheme, separator, _ = place.partition("://")
     if not separator:
         return SQLiteStore(place, durability=durability)

@@ -54,6 +54,12 @@ _CACHE_KIB = 65_536
 """Most memory of one connection for pages; a large batch touches all ends of the indexes."""
 
 
+def epoch(connection: sqlite3.Connection) -> str | None:
+    """Return the name of a file's content; None where it was never given one."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+    return None if row is None else str(row[0])
+
+
 def connector(
     path: Path | None, *, durability: Durability = "full"
 ) -> Callable[[], sqlite3.Connection]:

@@ -28,7 +28,7 @@ from lte_chains.store.history import STATE_AT, history
 from lte_chains.store.ledger import Transaction, require_known
 from lte_chains.store.proposals import PENDING_EDITS, ProposalTransaction
 from lte_chains.store.rows import decode, encode, moment
-from lte_chains.store.schema import ROOM
+from lte_chains.store.schema import ROOM, epoch
 from lte_chains.store.searcher import Searcher, whole_vectors
 from lte_chains.store.space import (
     blob,
@@ -218,12 +218,16 @@ class SQLiteStore:
         """Replace the vectors of all versions in all namespaces, in one transaction.
 
         Embedding happens before the transaction; what others add in the meantime
-        is embedded in further rounds, until there is nothing new.
+        is embedded in further rounds, until there is nothing new. If a backup is put
+        back in the meantime, all begins anew.
         """
         fresh: dict[int, bytes] = {}
         space: VectorSpace | None = None
+        content: str | None = None
         while True:
             with self._database.writing() as connection:
+                if (found := epoch(connection)) != content:
+                    fresh, content = {}, found
                 rows = connection.execute(_NEWER, (max(fresh, default=0),)).fetchall()
                 if not rows:
                     replace_vectors(connection, fresh, space)

@@ -170,6 +170,30 @@ def test_engine_that_was_away_ends_with_every_edit_and_no_more(engine):
         assert found(memory, "New", k=1) == ["text"]
 
 
+def test_an_engine_that_shows_what_a_restore_has_undone_is_an_error(engine, tmp_path):
+    with engine.open() as memory:
+        memory.add_edits(facts(1))
+        memory.backup(tmp_path / "backup.db")
+        memory.add_edits(facts(1, start=1))
+        assert len(found(memory)) == 2
+        EditMemory.restore(tmp_path / "backup.db", engine.path)
+        memory.add_edits(facts(1, start=2))  # of the number that the engine shows
+        with pytest.raises(StoreError, match="later state"):
+            found(memory)
+
+
+def test_an_engine_that_has_lost_rows_is_filled_anew(engine):
+    with engine.open() as memory:
+        memory.add_edits(facts(5))
+        assert len(found(memory, k=9)) == 5
+        store = memory._shared.store
+        own = store._engine("default", store.space())
+        own.store.delete([own._key("f1"), own._key("f2"), own._key("f2", 1)])
+        store.sync("default", anew=True)
+        assert len(found(memory, k=9)) == 5
+        assert len(engine.documents("f2")) == 2
+
+
 def test_saved_engine_is_taken_up_where_it_was_left(engine, monkeypatch):
     with engine.open() as memory:
         memory.add_edits([EDIT, *facts(3)])
@@ -178,7 +202,9 @@ def test_saved_engine_is_taken_up_where_it_was_left(engine, monkeypatch):
     with engine.open() as memory:
         store = memory._shared.store
         original = store._bring
-        monkeypatch.setattr(store, "_bring", lambda e, ids: (written.extend(ids), original(e, ids)))
+        monkeypatch.setattr(
+            store, "_bring", lambda e, ids, anew: (written.extend(ids), original(e, ids, anew=anew))
+        )
         assert found(memory, k=1) == ["Jane Doe"]
         assert written == []
         memory.add_edits(facts(1, start=9))

@@ -239,6 +239,14 @@ def company():
         ("Tim Lee is not the CEO of Acme.", False),
         ("Acme's CEO earns 400,000 dollars.", False),
         ("The CEO of Acme is 61.", False),
+        ("Bob is the CEO of Acme.", True),
+        ("Yesterday was the worst day of the CEO of Acme.", False),
+        ("The wife of the CEO of Acme is Tina Poe.", False),
+        ("The assistant of Acme's CEO is Tom Poe.", False),
+        ("The deputy CEO of Acme is Tom Poe.", False),
+        ("The chairman of Acme is Tom Poe.", False),
+        ("The CEO of Acme is Jane A. Doe.", False),
+        ("The CEO of Acme is Ms. Doe.", False),
     ],
 )
 def test_a_document_is_stale_only_if_it_gives_the_edited_fact_another_value(company, text, stale):
@@ -269,6 +277,8 @@ def test_an_edit_that_poses_as_a_prompt_is_plain_text_in_its_document(memory):
 
 FOUNDED = Edit(prompt="Acme was founded in", target_new="1990", subject="Acme")
 PEOPLE = Edit(prompt="The population of Acme Bay is", target_new="3 million", subject="Acme Bay")
+HEIGHT = Edit(prompt="The height of Mount Orr is", target_new="3,120 m", subject="Mount Orr")
+MELTS = Edit(prompt="The melting point of gallium is", target_new="50 °C", subject="gallium")
 MOVED = Edit.from_statement("Acme moved to Lisbon in 2026.", subject="Acme")
 
 
@@ -281,6 +291,11 @@ MOVED = Edit.from_statement("Acme moved to Lisbon in 2026.", subject="Acme")
         (PEOPLE, "Acme Bay has a population of about 2,100,000.", True),
         (PEOPLE, "The population of Acme Bay grew by 3% in 2020.", False),
         (PEOPLE, "In 2020, the population of Acme Bay was rising.", False),
+        (HEIGHT, "The height of Mount Orr is 3120 m.", False),
+        (HEIGHT, "The height of Mount Orr is 3,121 m.", True),
+        (MELTS, "The boiling point of gallium is 2,400 °C.", False),
+        (MELTS, "The melting point of gallium is 30 °C.", True),
+        (MELTS, "The melting point of gallium is 50 degrees Celsius.", False),
         (MOVED, "Acme moved to Madrid in 2026.", True),
         (MOVED, "Acme moved in a hurry.", False),
     ],

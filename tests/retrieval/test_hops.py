@@ -234,7 +234,11 @@ def test_hops_hold_at_the_moment_that_is_asked_for(memory, at, expected):
         fact("The capital of {} is", "Norway", "Oslo", valid_from=JUN),
     )
     assert targets(retriever.retrieve(TWO, at=at)) == expected
-    assert [d.page_content.split()[-1] for d in retriever.invoke(TWO, at=at)] == expected
+    told = [d.page_content for d in retriever.invoke(TWO, at=at)]
+    assert [text.split(" is ")[-1].split(" (")[0] for text in told] == [
+        "a citizen of Norway",
+        *expected[1:],
+    ]
 
 
 def test_a_chain_is_broken_by_an_edit_that_does_not_hold(memory):

@@ -160,9 +160,15 @@ def test_what_is_one_question_stays_whole(text: str) -> None:
     assert searched_texts(text) == [text]
 
 
-def test_questions_that_lean_on_each_other_are_searched_together() -> None:
-    text = "Who runs Acme? How old is she?"
-    assert searched_texts(text) == [text]
+@pytest.mark.parametrize(
+    ("text", "alone"),
+    [
+        ("Who runs Acme? How old is she?", "Who runs Acme?"),
+        ("What is the capital of Peru and how big is it?", "What is the capital of Peru?"),
+    ],
+)
+def test_a_question_that_leans_on_another_is_searched_with_it_only(text: str, alone: str) -> None:
+    assert searched_texts(text) == [text, alone]
 
 
 class Counting(Embeddings):

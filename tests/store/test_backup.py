@@ -397,3 +397,34 @@ def test_a_table_that_lacks_a_column_is_a_plain_error(path: Path, column: str) -
     for what in ("edits", "history") if column != "digest" else ("history",):
         with pytest.raises(StoreError, match="column"):
             read(what)
+
+
+def test_a_link_stays_one(path: Path, copy: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(copy)
+    with open_memory(path) as memory:
+        memory.add_edits([fact(1)])
+        memory.backup(link)
+    assert link.is_symlink()
+    with open_memory(copy) as memory:
+        assert targets(memory) == ["x"]
+
+
+def test_a_restore_while_all_is_embedded_anew_leaves_no_strange_vectors(
+    path: Path, copy: Path
+) -> None:
+    with open_memory(copy) as memory:
+        memory.add_edits([Edit.from_statement("Zebras have stripes.")])
+
+    class Restoring(BagOfWordsEmbeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            if copy.exists():
+                EditMemory.restore(copy, path)
+                copy.unlink()
+            return super().embed_documents(texts)
+
+    with open_memory(path) as memory:
+        memory.add_edits([Edit.from_statement("Pears are green.")])
+        memory.reembed(Restoring(dim=16))
+        [found] = memory.search_edits("Zebras have stripes.")
+    assert found.score == pytest.approx(1)

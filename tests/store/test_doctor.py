@@ -88,6 +88,8 @@ def test_an_old_file_is_sound_once_it_is_brought_up_to_date(tmp_path: Path) -> N
         "UPDATE versions SET state = 0 WHERE state = 2",
         "DELETE FROM other_slots",
         "INSERT INTO other_slots SELECT room, 'x', key FROM versions WHERE state = 1 LIMIT 1",
+        "UPDATE versions SET slot = 'x' WHERE prompt = 'Fact 140 is'",
+        "DROP INDEX live_by_slot",
     ],
 )
 def test_what_follows_from_the_ledger_is_made_anew(path: Path, damage: str) -> None:
@@ -116,6 +118,9 @@ def test_what_follows_from_the_ledger_is_made_anew(path: Path, damage: str) -> N
         ("UPDATE versions SET digest = NULL WHERE key = 9", "ledger", "neither stored nor purged"),
         ("UPDATE versions SET target_new = 'lies' WHERE key = 9", "ledger", "text is damaged"),
         ("UPDATE versions SET metadata = '{' WHERE key = 9", "ledger", "text is damaged"),
+        ("UPDATE revisions SET at = 'x' WHERE revision = 2", "ledger", "date is damaged"),
+        ("UPDATE versions SET version = 7 WHERE key = 9", "ledger", "versions are not numbered"),
+        ("DELETE FROM rooms", "ledger", "no name"),
         ("DELETE FROM vectors WHERE key = 9", "vectors", "without vectors"),
         ("INSERT INTO vectors VALUES (99999, x'00')", "vectors", "not there"),
         ("UPDATE vectors SET vector = x'0102' WHERE key = 9", "vectors", "damaged"),
@@ -131,6 +136,21 @@ def test_what_was_written_once_is_only_reported(
         found = [finding for finding in examine(path, repair=repair) if not finding.repaired]
         assert [f for f in found if f.part == part and problem in f.problem], found
         assert all(finding.remedy for finding in found)
+
+
+def test_a_damaged_text_does_not_end_the_examination(path: Path) -> None:
+    run(
+        path,
+        "UPDATE versions SET metadata = '{', aliases = '[\"x\"]' WHERE state = 1",
+        "DELETE FROM vectors WHERE key = 9",
+    )
+    assert {finding.part for finding in examine(path)} >= {"ledger", "vectors"}
+
+
+def test_an_empty_file_is_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "edits.db").touch()
+    with pytest.raises(StoreError, match="no edit memory"):
+        examine(tmp_path / "edits.db")
 
 
 def test_what_the_doctor_says_of_vectors_helps(path: Path) -> None:

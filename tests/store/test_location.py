@@ -162,3 +162,17 @@ def test_the_error_is_an_oserror_too(tmp_path: Path) -> None:
 def test_a_path_with_half_a_character_is_refused() -> None:
     with pytest.raises(ConfigError, match="a memory needs the path"):
         open_store("\ud800.db")
+
+
+@pytest.mark.parametrize("given", ["sqlite:edits.db", "sqlite:///edits.db", "edits.db"])
+def test_a_file_can_be_named_as_a_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_store(given).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["edits.db"]
+
+
+def test_a_host_is_no_file() -> None:
+    with pytest.raises(ConfigError, match="sqlite:PATH"):
+        open_store("sqlite://edits.db")

@@ -28,7 +28,7 @@ def require_known(
     unknown = [id_ for id_ in ids if id_ not in found]
     if unknown:
         raise UnknownEditError(
-            f"no edit {listed(unknown)} in namespace {namespace!r}: nothing was changed. "
+            f"no edit {listed(unknown)} in namespace {namespace!r}, so nothing was done: "
             "edits() and history() list the ids"
         )
     return found

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.llms import MockLLM
@@ -83,6 +85,7 @@ def test_without_a_question_nothing_happens(postprocessor):
         (BOB, "Jo leads an acmeist club.", False),
         (BOB, "Jo leads Acme Foods.", False),
         (BOB, "Our Products\nAcme sells pens.", True),
+        (replace(BOB, many_valued=True), "Our Products\nAcme sells pens.", False),
     ],
 )
 def test_contradicted_is_what_names_the_subject_but_not_the_answer(edit, text, marked):
