@@ -27,9 +27,11 @@ from typing import Any
 import yaml
 from langchain_core.embeddings import Embeddings
 from safetensors.torch import save_file
+from torch import Tensor
 
 from lte_chains.cases import read_cases
 from lte_chains.embeddings import default_embeddings, fingerprint
+from lte_chains.errors import ConfigError
 from lte_chains.scope.calibration import fit
 from lte_chains.scope.network import PairNetwork, load, save
 from lte_chains.scope.pairs import PairEncoder
@@ -42,6 +44,7 @@ from lte_chains.training.scope_gate.loop import (
     Schedule,
     from_bert,
     from_gate,
+    mean_of,
     scores_of,
     train,
 )
@@ -65,10 +68,10 @@ WEIGHTS = "model.safetensors"
 
 _FACTS_HELD_OUT = 300
 """Facts of each held-out relation that are measured on; their subjects are held out too."""
-_FIRE_COST = 1.5
-"""What an edit that a question does not depend on costs, against 1 for one that is missed: a model
-that is aligned as lte-tiny is answers by whatever edit it is shown."""
-_THRESHOLD = _FIRE_COST / (1 + _FIRE_COST)
+_FIRE_COST, _MISS_COST = 7, 3
+"""What an edit that a question does not depend on costs, and one that is missed: a model that is
+aligned as lte-tiny is answers by whatever edit it is shown."""
+_THRESHOLD = _FIRE_COST / (_MISS_COST + _FIRE_COST)
 """The probability from which on passing an edit costs less than holding it back."""
 
 
@@ -205,12 +208,20 @@ def run(
         recipe = {**recipe, **recipe["continued"]}
         network = from_gate(begin / WEIGHTS, dropout=recipe["dropout"])
 
+    kept: dict[int, dict[str, Tensor]] = {}
+
     def checkpoint(step: int) -> None:
         save_file(network.state_dict(), out / "last.safetensors")
+        if step in recipe["mean_of"]:
+            kept[step] = {name: weight.clone() for name, weight in network.state_dict().items()}
         _log.info("step %d: %s", step, json.dumps(_figures(network, encoder, misses, held)))
 
     schedule = Schedule(**{key: recipe[key] for key in Schedule.__annotations__})
+    if unseen := sorted(set(recipe["mean_of"]) - set(schedule.checkpoints)):
+        raise ConfigError(f"mean_of names {unseen}: of {schedule.checkpoints} there are weights")
     train(network, encoder, iter(sampler(recipe, material)), schedule, checkpoint=checkpoint)
+    if kept:
+        network.load_state_dict(mean_of(list(kept.values())))
     save(network, out / WEIGHTS)
     return finish(out, material, embeddings, misses, held)
 

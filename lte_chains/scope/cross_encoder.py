@@ -18,6 +18,7 @@ from lte_chains.edit import Edit, EditMatch
 from lte_chains.errors import ConfigError, MissingExtraError
 from lte_chains.scope.calibration import MISS_WEIGHT, Calibration, fit, least_cost
 from lte_chains.scope.namesakes import lowered
+from lte_chains.scope.plain_questions import raised
 from lte_chains.scope.settings import Decision, GateSettings, embedder_name, read_json
 from lte_chains.scope.similarity import best_cosines, with_edits
 from lte_chains.shipped import ASSETS
@@ -323,7 +324,10 @@ class _Scorer:
             return file_digest(file, "sha256").hexdigest()
 
     def scores(self, pairs: Sequence[tuple[str, Edit]]) -> list[float]:
-        """Return each pair's score, computed on pairs of like length together; see `lowered`."""
+        """Return each pair's score, computed on pairs of like length together.
+
+        See `lowered` and `raised` for what is made of the network's.
+        """
         import torch
 
         from lte_chains.scope.network import tensors
@@ -340,7 +344,7 @@ class _Scorer:
                 found = network(*tensors(batch)).float().tolist()
                 for place, score in zip(places, found, strict=True):
                     scores[place] = score
-        return lowered(scores, pairs)
+        return raised(lowered(scores, pairs), pairs)
 
 
 def _settings(folder: Path) -> GateSettings:

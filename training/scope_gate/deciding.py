@@ -7,19 +7,26 @@ has never seen.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from langchain_core.embeddings import Embeddings
 
 from lte_chains.memory import EditMemory
-from lte_chains.scope.calibration import Calibration, fit
+from lte_chains.scope.calibration import Calibration, area_under_curve, fit
 from lte_chains.scope.namesakes import lowered
 from lte_chains.scope.network import PairNetwork
 from lte_chains.scope.pairs import PairEncoder
+from lte_chains.scope.plain_questions import raised
 from lte_chains.scope.similarity import best_cosines
 from lte_chains.training.scope_gate.loop import scores_of
 from lte_chains.training.scope_gate.pairs import Pair
+
+_WEIGHTS = range(21)
+"""Weights of the cosine that are tried, in the network's scores."""
+_AS_WELL = 0.0005
+"""A difference of areas under the curve that is none."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,28 @@ class Scored:
         )
 
     def calibration(self, *, with_cosine: bool) -> Calibration:
-        """Return the calibration that fits these pairs."""
-        return fit(self.scores, self.labels, cosines=self.cosines if with_cosine else None)
+        """Return the calibration that fits these pairs.
+
+        The cosine's weight is the least that keeps pairs in scope and each kind out of
+        scope as well apart as any: the likeliest one leaves more of another subject above.
+        """
+        reached = {weight: self._separation(weight) for weight in _WEIGHTS if with_cosine}
+        enough = max(reached.values(), default=0.0) - _AS_WELL
+        weight = next((weight for weight, area in reached.items() if area >= enough), 0)
+        fitted = fit(self._weighed(weight), self.labels)
+        return replace(fitted, similarity=fitted.slope * weight)
+
+    def _weighed(self, weight: float) -> list[float]:
+        return [s + weight * c for s, c in zip(self.scores, self.cosines, strict=True)]
+
+    def _separation(self, weight: float) -> float:
+        """Return the mean, over the kinds out of scope, of the area under the curve."""
+        scores: defaultdict[str | None, list[float]] = defaultdict(list)
+        for pair, score in zip(self.pairs, self._weighed(weight), strict=True):
+            scores[None if pair.in_scope else pair.kind].append(score)
+        right = scores.pop(None, [])
+        areas = [area_under_curve(right, wrong) or 0.0 for wrong in scores.values()]
+        return sum(areas) / max(1, len(areas))
 
     def chances(self, calibration: Calibration) -> list[float]:
         """Return the probabilities that a calibration gives."""
@@ -59,4 +86,5 @@ def scored(
     asked = [(pair.question, pair.edit) for pair in pairs]
     with EditMemory.open(":memory:", embeddings=embeddings) as memory:
         cosines = best_cosines(memory, asked)
-    return Scored(pairs, lowered(scores_of(network, encoder, pairs), asked), cosines)
+    scores = raised(lowered(scores_of(network, encoder, pairs), asked), asked)
+    return Scored(pairs, scores, cosines)

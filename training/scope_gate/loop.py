@@ -44,6 +44,18 @@ class Schedule:
     average_weights: float
     """Memory of the average over the steps that the weights end as; 0 for the last ones."""
 
+    @property
+    def checkpoints(self) -> list[int]:
+        """After how many steps `train` calls its checkpoint: every quarter.
+
+        Example:
+            >>> Schedule(steps=100, batch=1, bucket=1, learning_rate=1e-3, warmup=0.1,
+            ...          weight_decay=0.0, average_weights=0.0).checkpoints
+            [25, 50, 75, 100]
+        """
+        quarter = max(1, self.steps // 4)
+        return list(range(quarter, self.steps + 1, quarter))
+
     def rate(self, step: int) -> float:
         """Return the share of the learning rate at a step: linear warm-up, then a cosine.
 
@@ -154,7 +166,7 @@ def train(
             _log.info(
                 "step %d: loss %.4f, %.0f pairs a second", done, sum(recent) / len(recent), speed
             )
-        if checkpoint is not None and done % max(1, schedule.steps // 4) == 0:
+        if checkpoint is not None and done in schedule.checkpoints:
             last = {name: p.detach().clone() for name, p in _learned(network)}
             network.load_state_dict(average, strict=False)
             checkpoint(done)
@@ -163,6 +175,16 @@ def train(
     network.load_state_dict(average, strict=False)
     network.eval()
     return sum(losses) / len(losses)
+
+
+def mean_of(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the mean of weights, one by one.
+
+    Example:
+        >>> mean_of([{"a": torch.tensor([1.0])}, {"a": torch.tensor([2.0])}])
+        {'a': tensor([1.5000])}
+    """
+    return {name: torch.stack([s[name] for s in states]).mean(dim=0) for name in states[0]}
 
 
 def scores_of(

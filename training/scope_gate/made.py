@@ -25,7 +25,7 @@ from lte_chains.training.scope_gate.relations import (
 
 GARBLED = 0.08
 """How often a question calls the subject by a name with a slip in it."""
-CONFUSED = 0.4
+CONFUSED = 0.5
 """How often another relation is drawn from those that are easily taken for the edit's."""
 TOLD_TOGETHER = 0.1
 """How often an edit is a text that says something else of its subject as well."""
