@@ -280,7 +280,10 @@ class _Engine:
         What the engine shows of an edit already is left alone, unless all is written `anew`.
         """
         firsts = {self._key(id_): id_ for id_ in ids}
-        held, stale, new = self._held(list(firsts)), [], []
+        looked_up = list(firsts)
+        if anew:  # it may have lost some rows of an edit and not others
+            looked_up += [self._key(i, n) for i, (_, own) in rows.items() for n in range(len(own))]
+        held, stale, new = self._held(list(dict.fromkeys(looked_up))), [], []
         carried: dict[str, list[float]] = {}
         for first, id_ in firsts.items():
             edit, vectors = rows.get(id_, (None, ()))
@@ -296,9 +299,9 @@ class _Engine:
                     continue
                 count = held[first].metadata.get("lte_wordings", self._counts.get(id_, 1))
                 stale += [self._key(id_, position) for position in range(count)]
-            if anew:  # it may have lost some rows of an edit and not others
-                own = [self._key(id_, position) for position in range(len(vectors))]
-                stale = [*(key for key in stale if key not in own), *self._held(own)]
+            elif anew:
+                own = (self._key(id_, position) for position in range(len(vectors)))
+                stale += [key for key in own if key in held]
             for position, vector in enumerate(vectors):
                 key = self._key(id_, position)
                 new.append(Document(id=key, page_content=key, metadata=metadata))

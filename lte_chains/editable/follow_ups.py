@@ -191,10 +191,11 @@ def _topic_of(earlier: str) -> str:
     requested = _REQUESTED.search(earlier)
     if requested:
         return requested[1]
-    names = topics_in(earlier)
+    if names := topics_in(earlier):
+        return names[-1]
     # Many people write without capitals.
-    last = None if names or refers_back(earlier) else _AT_THE_END.search(earlier)
-    return names[-1] if names else last[1] if last else ""
+    last = None if refers_back(earlier) else _AT_THE_END.search(earlier)
+    return last[1] if last else ""
 
 
 def _resolved(question: str, earlier: str) -> str:

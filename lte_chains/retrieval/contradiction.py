@@ -193,7 +193,7 @@ def _suspects(place: int, text: str, edit: Edit) -> Iterator[_Suspect]:
             continue
         words = tuple(words_of(said))
         span = find_whole_name(words, name)
-        if span is not None and not states(sentence, edit.target_new or edit.descriptor):
+        if span is not None and not _agrees(sentence, edit):
             yield _Suspect(place, edit, sentence, words, span)
 
 
@@ -204,8 +204,7 @@ def _telling(text: str, edit: Edit, old: Sequence[str]) -> Iterator[str]:
         if not wanted <= saying_words(sentence) or _PAST.search(sentence):
             continue
         words = words_of(sentence)
-        agrees = states(sentence, edit.target_new or edit.descriptor)
-        if not agrees and any(find_name(words, value) for value in old):
+        if not _agrees(sentence, edit) and any(find_name(words, value) for value in old):
             yield sentence
 
 
@@ -215,6 +214,11 @@ def _sentences(text: str) -> list[str]:
 
 def _named(name: str, pronoun: str) -> str:
     return f"{name}'s" if pronoun.casefold() in _OWNING else name
+
+
+def _agrees(sentence: str, edit: Edit) -> bool:
+    """Tell whether a sentence states an edit's new value."""
+    return states(sentence, edit.target_new or edit.descriptor)
 
 
 def _may_hold_another(suspect: _Suspect) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from lte_chains.edit import Edit, fold
+from lte_chains.wordings import under_every_name
 
 SURE = 8.0
 """The least score of a question that asks for the edit plainly."""
@@ -28,6 +29,7 @@ _OWN = re.compile(
 _ITEM = re.compile(r"^\W*(?:\(?(?:\d{1,3}|[a-z])[.):]\s+)?")
 """What stands before the items of a list."""
 _END = re.compile(r"\s*(?:\b(?:is|are|was|were)(?:\s+now)?)?\s*[?.!:]*\s*$")
+_ASKS = re.compile(r"(?:who|what|which|where|when|how)\b")
 _BLANKS = re.compile(r"\s+")
 
 
@@ -46,7 +48,7 @@ def asks_plainly(question: str, edit: Edit) -> bool:
     if not edit.prompt or edit.instruction is not None:
         return False
     asked = _property(question)
-    return asked is not None and any(asked == _property(prompt) for prompt in _prompts(edit))
+    return asked is not None and any(asked == _property(text) for text in under_every_name(edit))
 
 
 def raised(scores: Sequence[float], pairs: Sequence[tuple[str, Edit]]) -> list[float]:
@@ -62,13 +64,6 @@ def raised(scores: Sequence[float], pairs: Sequence[tuple[str, Edit]]) -> list[f
     ]
 
 
-def _prompts(edit: Edit) -> list[str]:
-    """Return an edit's prompt, as it is and by each other name of its subject."""
-    if edit.subject is None:
-        return [edit.prompt]
-    return [edit.prompt, *(edit.prompt.replace(edit.subject, name) for name in edit.aliases)]
-
-
 @lru_cache(maxsize=8192)
 def _property(text: str) -> tuple[str, str] | None:
     """Return which property of what a plain text is about; None for any other text."""
@@ -76,7 +71,7 @@ def _property(text: str) -> tuple[str, str] | None:
     asked = _ASKED.match(said)
     core = _END.sub("", said[asked.end() :] if asked else said)
     found = _OF.fullmatch(core) or _OWN.fullmatch(core)
-    if found is None or re.match(r"(?:who|what|which|where|when|how)\b", core):
+    if found is None or _ASKS.match(core):
         return None
     what, whose = found["what"].strip(), found["whose"].strip()
     return what.removeprefix("the "), whose.removeprefix("the ")

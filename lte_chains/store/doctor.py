@@ -21,7 +21,7 @@ from lte_chains.slots import place_of
 from lte_chains.store.connections import SQLITE_ERRORS, explained
 from lte_chains.store.derived import DERIVED
 from lte_chains.store.formats import TABLES
-from lte_chains.store.refiling import slot_today
+from lte_chains.store.refiling import slot_of_stored
 from lte_chains.store.rows import CONTENT, decode, digest, moment_of
 from lte_chains.store.saved_indexes import faults_of
 from lte_chains.store.schema import connector, prepare
@@ -95,6 +95,7 @@ _VECTOR_CHECKS = (
 )
 _TEXTS = """SELECT v.*, namespace FROM versions AS v LEFT JOIN rooms USING (room)
     WHERE digest IS NOT NULL"""
+_INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
 _REMEDIES: dict[Part, str] = {
     "file": "restore a backup",
     "ledger": "restore a backup",
@@ -155,8 +156,8 @@ def _findings(connection: sqlite3.Connection, place: Path, repair: bool) -> Iter
     connection.row_factory = None
     damaged = list(_file(connection, repair))
     yield from damaged
-    yield from _indexes(connection, repair)
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: _indexes(connection, repair),
         lambda: _counted(connection, "ledger", _LEDGER_CHECKS),
         lambda: _dates(connection),
         lambda: _texts(connection, repair),
@@ -202,13 +203,11 @@ def _file(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
 
 def _indexes(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
     """Check that every index is there; without one, every call that uses it fails."""
-    names = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
-    there = {name for (name,) in connection.execute(names)}
     with closing(sqlite3.connect(":memory:")) as sound:
         for statement in TABLES:
             sound.execute(statement)
-        wanted = dict(sound.execute(names.replace("name", "name, sql", 1)))
-    for name in sorted(wanted.keys() - there):
+        wanted = dict(sound.execute(_INDEXES))
+    for name in sorted(wanted.keys() - dict(connection.execute(_INDEXES)).keys()):
         if repair:
             connection.execute(wanted[name])
         yield Finding("index", f"SQLite's index {name} is missing", repaired=repair)
@@ -243,14 +242,17 @@ def _texts(connection: sqlite3.Connection, repair: bool) -> Iterator[Finding]:
     misfiled: list[tuple[str, int]] = []
     for row in cursor.execute(_TEXTS):
         try:
-            place_of(decode(row))
+            edit = decode(row)
+            place_of(edit)
             sound = digest(tuple(row[name] for name in CONTENT)) == row["digest"]
         except (LteError, ValueError, TypeError, AttributeError):
             sound = False
         if not sound:
             wrong.append(f"{row['id']!r} version {row['version']}")
-        elif row["slot"] is not None and (slot := slot_today(row)) not in (None, row["slot"]):
-            misfiled.append((str(slot), row["key"]))
+        elif (old := row["slot"]) is not None:
+            slot = slot_of_stored(edit, old)
+            if slot not in (None, old):
+                misfiled.append((str(slot), row["key"]))
     if wrong:
         yield Finding("ledger", f"{len(wrong)} versions whose text is damaged, such as {wrong[0]}")
     if misfiled:

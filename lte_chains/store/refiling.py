@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from lte_chains.edit import normalise
+from lte_chains.edit import Edit, normalise
 from lte_chains.errors import LteError
 from lte_chains.slots import VALUE_MARK, value_of
 from lte_chains.store.entries import INSERT_OTHER_SLOT, WITH_ALIASES, other_slots
@@ -60,7 +60,17 @@ def slot_today(row: sqlite3.Row | Mapping[str, Any]) -> str | None:
         edit = decode(row)
     except LteError:
         return None
-    old: str = row["slot"]
+    return slot_of_stored(edit, row["slot"])
+
+
+def slot_of_stored(edit: Edit, old: str) -> str | None:
+    """Return in which slot an edit stands that is stored in an `old` one; None for none.
+
+    Example:
+        >>> edit = Edit(prompt="The CEO of Acme is", target_new="Jane")
+        >>> slot_of_stored(edit, "the CEO of Acme is")
+        'the ceo of acme is'
+    """
     slot = edit.slot if edit.matched_slot is None else _renewed(old)
     if not slot:
         return None

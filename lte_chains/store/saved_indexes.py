@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lte_chains.errors import StoreError
-from lte_chains.store.schema import ROOM
+from lte_chains.store.schema import ROOM, epoch
 
 if TYPE_CHECKING:
     from lte_chains.index import VectorIndex
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _COMMITTED = f"SELECT at FROM revisions WHERE room = {ROOM} AND revision = :since"  # noqa: S608
-_LEDGER = "SELECT value FROM meta WHERE name = 'epoch'"
 _HEAD = f"SELECT max(revision) FROM revisions WHERE room = {ROOM}"  # noqa: S608
 ERASED = f"""SELECT 1 FROM revisions WHERE room = {ROOM} AND revision > :since
     AND operation IN ('reembed', 'purge')"""  # noqa: S608
@@ -167,10 +166,10 @@ def delete_outdated(connection: sqlite3.Connection, database: Path) -> None:
     """
     from lte_chains.index import cache
 
-    ledger = connection.execute(_LEDGER).fetchone()
+    ledger = epoch(connection)
     for place in cache.places_of(database, unfinished=True):
         stamp = cache.stamp_of(place)
-        if stamp is not None and ledger is not None and ledger[0] == stamp.ledger:
+        if stamp is not None and ledger == stamp.ledger:
             shown = {"namespace": stamp.namespace, "since": stamp.revision}
             if connection.execute(ERASED, shown).fetchone() is None:
                 continue
@@ -222,8 +221,7 @@ def _fault_now(connection: sqlite3.Connection, saved: Saved) -> str | None:
     stamp = saved.stamp
     shown = {"namespace": stamp.namespace, "since": stamp.revision}
     committed = connection.execute(_COMMITTED, shown).fetchone()
-    ledger = connection.execute(_LEDGER).fetchone()
-    if (committed, ledger) != ((stamp.at,), (stamp.ledger,)):
+    if (committed, epoch(connection)) != ((stamp.at,), stamp.ledger):
         return "of another ledger, or of another course of this one"
     if connection.execute(ERASED, shown).fetchone():
         return "from before vectors were erased or replaced"

@@ -154,7 +154,7 @@ def _name_content(connection: sqlite3.Connection) -> None:
     # Who may not write, or not now, goes on without: there are no saved indexes then. And what
     # is damaged is told of by those who need it.
     with suppress(sqlite3.DatabaseError):
-        if connection.execute("SELECT 1 FROM meta WHERE name = 'epoch'").fetchone() is None:
+        if epoch(connection) is None:
             with patience(connection, 0):  # another process may have been first
                 connection.execute(NEW_EPOCH.replace("REPLACE", "IGNORE"))
 
